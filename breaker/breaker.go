@@ -1,0 +1,380 @@
+// Package breaker stops calls to an endpoint that is failing.
+//
+// A Breaker wraps sony/gobreaker with a rolling window and adds what a fleet
+// needs: outcomes that count neither way, probes that cannot block for ever,
+// and, in a cluster, advice that overrules the local state machine. With no
+// cluster, or while the cluster is silent, a Breaker decides exactly as
+// gobreaker does.
+//
+// In a cluster each Breaker reports what it sees, and dims first tries by the
+// fraction phi that the stewards of the service agreed on. The dimmer replaces
+// open, half-open and ramping by one number: at 1 everything goes, near 0 a
+// trickle of probes.
+package breaker
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/frugal"
+)
+
+// Breaker guards calls to one endpoint. It is safe for concurrent use. Make one
+// with New and keep it as long as the endpoint.
+type Breaker struct {
+	endpoint string
+	config   Config
+	shared   *coord.Endpoint // nil: local only
+
+	latency frugal.Median
+
+	life atomic.Pointer[local]
+	mu   sync.Mutex // serialises the replacing of life
+}
+
+// New returns a breaker for an endpoint. It panics on a Config that
+// Config.Validate refuses, and on an endpoint name that is empty or over 64
+// bytes while Config has a Cluster.
+func New(endpoint string, c Config) *Breaker {
+	if err := c.Validate(); err != nil {
+		panic(err)
+	}
+	if coord.Present(c.Cluster) {
+		if err := coord.CheckName(endpoint); err != nil {
+			panic(&ConfigError{Field: "endpoint", Problem: err.Error()})
+		}
+	}
+	b := &Breaker{endpoint: endpoint, config: c.withDefaults()}
+	if s := coord.Resolve(c.Cluster, c.Service); s != nil {
+		s.RefuseWith(dimmed)
+		b.shared = s.Endpoint(endpoint)
+	}
+	b.life.Store(newLocal(b, b.shared.Advice().Era, false))
+	return b
+}
+
+// Do runs fn unless the breaker refuses, and counts its outcome. A refusal is a
+// *OpenError, and fn has not run. A panic of fn counts as a failure and goes
+// on. The context is handed to fn; a context that is already done is fn's to
+// notice.
+//
+// Under retry.Do, an attempt after the first counts as a retry.
+func (b *Breaker) Do(ctx context.Context, fn func(context.Context) error) error {
+	return b.DoAttempt(ctx, coord.AttemptNumber(ctx), fn)
+}
+
+// DoAttempt is Do for callers that number the attempts of a call themselves:
+// n = 1 is the first try, which alone counts as demand and can be dimmed; a
+// higher n is a retry, which is refused while retries are off.
+func (b *Breaker) DoAttempt(ctx context.Context, n int, fn func(context.Context) error) error {
+	a := b.shared.Advice()
+	if err := b.admit(a, n); err != nil {
+		return b.refused(ctx, err)
+	}
+	now := coord.Now()
+	if a.InForce() { // the local machine rests
+		_, err := b.attempt(ctx, a, n, now, fn)
+		return err
+	}
+	l := b.machine(a, now)
+	if l.open(now) {
+		return b.refused(ctx, l.refuse(now))
+	}
+	if l.twoStep != nil {
+		return b.doTwoStep(ctx, l, a, n, now, fn)
+	}
+	ran := false
+	var err error
+	defer l.tell()
+	_, _ = l.exec.Execute(func() (struct{}, error) {
+		ran = true
+		probe := l.began(now)
+		var o coord.Outcome
+		o, err = b.attempt(ctx, a, n, now, fn)
+		l.ended(probe)
+		return struct{}{}, verdict(o)
+	})
+	if !ran {
+		return b.refused(ctx, l.refuse(now))
+	}
+	return err
+}
+
+func (b *Breaker) doTwoStep(ctx context.Context, l *local, a *coord.Advice, n int, now time.Duration, fn func(context.Context) error) error {
+	done, refusal := l.twoStep.Allow()
+	if refusal != nil {
+		l.tell()
+		return b.refused(ctx, l.refuse(now))
+	}
+	probe := l.began(now)
+	o := coord.Failure // unless fn returns
+	defer func() {
+		l.ended(probe)
+		done(verdict(o))
+		l.tell()
+	}()
+	var err error
+	o, err = b.attempt(ctx, a, n, now, fn)
+	return err
+}
+
+// Allow is the two-step form of Do, for calls that no function can enclose. It
+// returns a *OpenError, or a function that must be called once with the call's
+// error when the call has ended; further calls of it do nothing. A done that is
+// never called blocks nobody for ever, but leaves the call counted as in
+// flight.
+//
+// The first use of Allow changes the breaker for good to a machine that
+// allocates a little on every call.
+func (b *Breaker) Allow() (done func(error), err error) {
+	ctx := context.Background()
+	a := b.shared.Advice()
+	if err := b.admit(a, 1); err != nil {
+		return nil, b.refused(ctx, err)
+	}
+	now := coord.Now()
+	count := func(coord.Outcome) {}
+	if !a.InForce() {
+		l := b.twoStepMachine(a, now)
+		if l.open(now) {
+			return nil, b.refused(ctx, l.refuse(now))
+		}
+		report, refusal := l.twoStep.Allow()
+		l.tell()
+		if refusal != nil {
+			return nil, b.refused(ctx, l.refuse(now))
+		}
+		probe := l.began(now)
+		count = func(o coord.Outcome) {
+			l.ended(probe)
+			report(verdict(o))
+			l.tell()
+		}
+	}
+	timeout := b.timeout(ctx)
+	at := b.shared.Send(a, timeout, false, spread(now))
+	var once atomic.Bool
+	return func(err error) {
+		if once.Swap(true) {
+			return
+		}
+		took := coord.Now() - now
+		o := b.outcome(ctx, err, took, timeout, a)
+		at.End(o, took)
+		count(o)
+	}, nil
+}
+
+// admit counts demand and applies the cluster's advice.
+func (b *Breaker) admit(a *coord.Advice, n int) error {
+	if n > 1 {
+		return b.retriesOff(a)
+	}
+	r := rand.Uint32()
+	b.shared.Wanted(r >> 16)
+	if a.Phi < coord.PhiFull && coord.Phi(r) >= a.Phi {
+		return a.Refusal
+	}
+	return nil
+}
+
+// retriesOff is the refusal of a retry while the cluster has turned them off.
+func (b *Breaker) retriesOff(a *coord.Advice) error {
+	if a.Mode != coord.RetryNone && a.Phi == coord.PhiFull {
+		return nil
+	}
+	e := dimmed(b.config.Service, b.endpoint, a).(*OpenError)
+	e.Retry = true
+	return e
+}
+
+// Retryable reports which retries may go to the endpoint now. Under RetryNone
+// the error is the refusal that such a retry would get. It counts nothing and
+// holds nothing; the answer may be out of date by the time it is used.
+func (b *Breaker) Retryable() (Mode, error) {
+	a := b.shared.Advice()
+	if err := b.retriesOff(a); err != nil {
+		return coord.RetryNone, err
+	}
+	if a.InForce() {
+		return a.Mode, nil
+	}
+	now := coord.Now()
+	if l := b.machine(a, now); l.open(now) {
+		return coord.RetryNone, l.refuse(now)
+	}
+	return coord.RetryAll, nil
+}
+
+// FirstMode reports which retries the cluster lets through for a call whose
+// first try goes to this endpoint.
+func (b *Breaker) FirstMode() Mode { return b.shared.Advice().Mode }
+
+// machine returns the local machine, replaced if advice has ended since it
+// began, and if it waits for a probe that will not come back.
+func (b *Breaker) machine(a *coord.Advice, now time.Duration) *local {
+	l := b.life.Load()
+	if l.era == a.Era && !l.stuck(now) {
+		return l
+	}
+	return b.replace(a, now, l.twoStep != nil)
+}
+
+func (b *Breaker) twoStepMachine(a *coord.Advice, now time.Duration) *local {
+	if l := b.machine(a, now); l.twoStep != nil {
+		return l
+	}
+	return b.replace(a, now, true)
+}
+
+func (b *Breaker) replace(a *coord.Advice, now time.Duration, twoStep bool) *local {
+	b.mu.Lock()
+	old := b.life.Load()
+	wary := old.stuck(now)
+	if old.era >= a.Era && !wary && (old.twoStep != nil) == twoStep {
+		b.mu.Unlock() // somebody else has done it
+		return old
+	}
+	l := newLocal(b, max(old.era, a.Era), twoStep)
+	l.wary = wary
+	was := State(old.state.Load())
+	if old.era == l.era && !wary && was != Closed { // only the shape changes
+		l.trip()
+		l.changes, was = nil, Closed
+	}
+	b.life.Store(l)
+	b.mu.Unlock()
+	if was != Closed && b.config.Hooks.StateChange != nil {
+		b.config.Hooks.StateChange(b.config.Service, b.endpoint, was, Closed)
+	}
+	return l
+}
+
+// attempt runs fn and counts its outcome for the cluster.
+func (b *Breaker) attempt(ctx context.Context, a *coord.Advice, n int, start time.Duration, fn func(context.Context) error) (o coord.Outcome, err error) {
+	timeout := b.timeout(ctx)
+	at := b.shared.Send(a, timeout, n > 1, spread(start))
+	returned := false
+	defer func() {
+		if !returned { // fn panicked, or ended its goroutine
+			at.End(coord.Failure, coord.Now()-start)
+		}
+	}()
+	err = fn(ctx)
+	returned = true
+	took := coord.Now() - start
+	o = b.outcome(ctx, err, took, timeout, a)
+	at.End(o, took)
+	if o == coord.Success && (!b.latency.Warm() || spread(start)&15 == 0) {
+		b.latency.Add(took)
+	}
+	return o, err
+}
+
+// spread makes of a time a number that differs from call to call, which is
+// cheaper than drawing one.
+func spread(now time.Duration) uint32 { return uint32(now>>3) ^ uint32(now>>9) }
+
+// Latency is the observed median latency of successful attempts, 0 while
+// unknown.
+func (b *Breaker) Latency() time.Duration { return b.latency.Value() }
+
+// Report counts an outcome that became known only after the call had returned,
+// such as a response body that broke midway. It is counted as a failure unless
+// err is neutral; nil does nothing.
+func (b *Breaker) Report(err error) {
+	a := b.shared.Advice()
+	o := b.outcome(context.Background(), err, 0, 0, a)
+	if o == coord.Success || o == coord.Neutral {
+		return
+	}
+	b.shared.Send(a, b.config.AttemptTimeout, false, 0).End(o, 0)
+	if a.InForce() {
+		return
+	}
+	l := b.machine(a, coord.Now())
+	if State(l.state.Load()) != Closed {
+		return // late news must not use up a probe
+	}
+	if l.twoStep != nil {
+		if done, refusal := l.twoStep.Allow(); refusal == nil {
+			done(errFailed)
+		}
+	} else {
+		_, _ = l.exec.Execute(func() (struct{}, error) { return struct{}{}, errFailed })
+	}
+	l.tell()
+}
+
+// timeout is the time an attempt may take: its own, else what the caller has
+// left, else a second.
+func (b *Breaker) timeout(ctx context.Context) time.Duration {
+	if b.config.AttemptTimeout > 0 {
+		return b.config.AttemptTimeout
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		return min(max(time.Until(deadline), 100*time.Millisecond), 10*time.Second)
+	}
+	return coord.DefaultAttemptTimeout
+}
+
+// outcome classifies an error. The caller's cancellation says nothing about the
+// endpoint. The caller's deadline does, if the attempt had been in flight for so
+// long that a healthy endpoint would have answered: most callers set nothing
+// but a deadline, and a black hole would leave no evidence at all.
+func (b *Breaker) outcome(ctx context.Context, err error, took, timeout time.Duration, a *coord.Advice) coord.Outcome {
+	if err != nil && ctx.Err() != nil {
+		long := timeout / 2
+		if a.Thr > 0 {
+			long = min(a.Thr, long)
+		}
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) && took > long {
+			return coord.Slow
+		}
+		return coord.Neutral
+	}
+	o := OutcomeDefault
+	if b.config.Classify != nil {
+		o = b.config.Classify(err)
+	}
+	if o == OutcomeDefault {
+		if err == nil {
+			return coord.Success
+		}
+		o = DefaultClassify(err)
+	}
+	switch {
+	case o == OutcomeSuccess:
+		return coord.Success
+	case o == OutcomeNeutral:
+		return coord.Neutral
+	case errors.Is(err, context.DeadlineExceeded):
+		return coord.Slow
+	}
+	return coord.Failure
+}
+
+// verdict says an outcome in gobreaker's words.
+func verdict(o coord.Outcome) error {
+	switch o {
+	case coord.Success:
+		return nil
+	case coord.Neutral:
+		return errNeutral
+	}
+	return errFailed
+}
+
+func (b *Breaker) refused(ctx context.Context, err error) error {
+	if b.config.Hooks.Refused != nil {
+		if e, ok := err.(*OpenError); ok {
+			b.config.Hooks.Refused(ctx, e)
+		}
+	}
+	return err
+}

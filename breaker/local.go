@@ -1,0 +1,230 @@
+package breaker
+
+import (
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+
+	"github.com/murmuration-go/murmuration/internal/coord"
+)
+
+const (
+	stuckAfter = 10 * time.Second       // a probe older than this, or than the open time, is given up
+	settle     = 2 * time.Second        // how long a trip condition must hold in a coordinated cluster
+	refreshed  = 250 * time.Millisecond // how long one prepared refusal serves
+)
+
+// What gobreaker is told of an attempt; nil is a success.
+var (
+	errFailed  = errors.New("failed")
+	errNeutral = errors.New("neutral")
+)
+
+// local is one life of the local state machine: a gobreaker, and around it what
+// gobreaker cannot do. It is thrown away and replaced when the cluster's advice
+// ends, and when a probe is stuck.
+//
+// gobreaker comes in two shapes that cannot share a state: Execute allocates
+// nothing but must enclose the call, Allow has two steps but allocates. A
+// breaker starts with the first shape and changes for good when its own Allow
+// is used.
+type local struct {
+	b       *Breaker
+	era     uint64 // of the advice at whose end this life began
+	exec    *gobreaker.CircuitBreaker[struct{}]
+	twoStep *gobreaker.TwoStepCircuitBreaker[struct{}]
+
+	openFor time.Duration // OpenTimeout with this life's jitter
+	wary    bool          // began after a stuck probe: opens at the first failure
+	forced  bool          // being opened by force; only while under construction
+
+	// What onStateChange notes, so that an open machine refuses without
+	// taking gobreaker's lock. The times are readings of coord.Now.
+	state    atomic.Uint32
+	openedAt atomic.Int64
+	probeOut atomic.Bool  // a probe is in flight,
+	probeAt  atomic.Int64 // since then
+	refusal  atomic.Pointer[refusal]
+
+	// badSince is when the trip condition began to hold. It is guarded by
+	// gobreaker's lock, under which readyToTrip runs.
+	bad      bool
+	badSince time.Duration
+
+	// Changes to tell the hooks about once gobreaker's lock is released.
+	news    atomic.Bool
+	mu      sync.Mutex
+	changes []change
+}
+
+type change struct{ from, to State }
+
+// refusal is an OpenError prepared for many calls.
+type refusal struct {
+	err  OpenError
+	made time.Duration
+}
+
+func newLocal(b *Breaker, era uint64, twoStep bool) *local {
+	c := &b.config
+	l := &local{b: b, era: era}
+	l.openFor = c.OpenTimeout + time.Duration(rand.Int64N(int64(c.OpenTimeout)/10+1))
+	st := gobreaker.Settings{
+		Name:          b.endpoint,
+		Interval:      c.Window,
+		BucketPeriod:  c.Window / 10,
+		Timeout:       l.openFor,
+		ReadyToTrip:   l.readyToTrip,
+		OnStateChange: l.onStateChange,
+		IsExcluded:    func(err error) bool { return err == errNeutral },
+	}
+	if twoStep {
+		l.twoStep = gobreaker.NewTwoStepCircuitBreaker[struct{}](st)
+	} else {
+		l.exec = gobreaker.NewCircuitBreaker[struct{}](st)
+	}
+	return l
+}
+
+// readyToTrip runs under gobreaker's lock after each failure. While the cluster
+// is there to act on what this member sees, the condition must have held for a
+// while, so that a few members do not cut off the evidence that the cluster
+// needs.
+func (l *local) readyToTrip(n gobreaker.Counts) bool {
+	if l.forced || l.wary && n.TotalSuccesses == 0 {
+		return true
+	}
+	if !tripped(&l.b.config, n) {
+		l.bad = false
+		return false
+	}
+	if !l.b.shared.Advice().Coordinated() {
+		return true
+	}
+	now := coord.Now()
+	if !l.bad {
+		l.bad, l.badSince = true, now
+	}
+	return now-l.badSince >= settle
+}
+
+// tripped is the local rule.
+func tripped(c *Config, n gobreaker.Counts) bool {
+	if c.ConsecutiveFailures > 0 && int64(n.ConsecutiveFailures) >= int64(c.ConsecutiveFailures) {
+		return true
+	}
+	done := n.TotalSuccesses + n.TotalFailures
+	return c.MinRequests > 0 && int64(done) >= int64(c.MinRequests) &&
+		float64(n.TotalFailures) >= c.FailureRatio*float64(done)
+}
+
+// onStateChange runs under gobreaker's lock: it only takes notes.
+func (l *local) onStateChange(_ string, from, to gobreaker.State) {
+	if to == gobreaker.StateOpen {
+		l.openedAt.Store(int64(coord.Now()))
+	}
+	l.probeOut.Store(false)
+	l.state.Store(uint32(stateOf(to)))
+	if l.b.config.Hooks.StateChange != nil {
+		l.mu.Lock()
+		l.changes = append(l.changes, change{stateOf(from), stateOf(to)})
+		l.mu.Unlock()
+		l.news.Store(true)
+	}
+}
+
+func stateOf(s gobreaker.State) State {
+	switch s {
+	case gobreaker.StateOpen:
+		return Open
+	case gobreaker.StateHalfOpen:
+		return HalfOpen
+	}
+	return Closed
+}
+
+// tell delivers the changes noted, after the lock.
+func (l *local) tell() {
+	if !l.news.Load() {
+		return
+	}
+	l.mu.Lock()
+	changes := l.changes
+	l.changes = nil
+	l.news.Store(false)
+	l.mu.Unlock()
+	for _, c := range changes {
+		l.b.config.Hooks.StateChange(l.b.config.Service, l.b.endpoint, c.from, c.to)
+	}
+}
+
+// open reports whether the machine refuses at now, without asking gobreaker,
+// which would say the same but take its lock.
+func (l *local) open(now time.Duration) bool {
+	return State(l.state.Load()) == Open && now-time.Duration(l.openedAt.Load()) <= l.openFor
+}
+
+// stuck reports whether a half-open machine has waited too long for its probe,
+// which it would otherwise do for ever.
+func (l *local) stuck(now time.Duration) bool {
+	return State(l.state.Load()) == HalfOpen && l.probeOut.Load() &&
+		now-time.Duration(l.probeAt.Load()) > max(l.openFor, stuckAfter)
+}
+
+// began notes that an attempt was admitted, and reports whether it is a probe;
+// ended notes that its outcome is about to be counted.
+func (l *local) began(now time.Duration) (probe bool) {
+	if State(l.state.Load()) != HalfOpen {
+		return false
+	}
+	l.probeAt.Store(int64(now))
+	l.probeOut.Store(true)
+	return true
+}
+
+func (l *local) ended(probe bool) {
+	if probe {
+		l.probeOut.Store(false)
+	}
+}
+
+// refuse returns the error for a call that the machine refuses. One error
+// serves all calls of a quarter of a second.
+func (l *local) refuse(now time.Duration) *OpenError {
+	if r := l.refusal.Load(); r != nil && now-r.made < refreshed {
+		return &r.err
+	}
+	age := now - time.Duration(l.openedAt.Load())
+	r := &refusal{made: now, err: OpenError{
+		Service: l.b.config.Service, Endpoint: l.b.endpoint, Source: SourceLocal,
+		Age: age, RetryIn: max(l.openFor-age, 0),
+	}}
+	l.refusal.Store(r)
+	return &r.err
+}
+
+// trip opens a machine that nobody uses yet.
+func (l *local) trip() {
+	l.forced = true
+	if l.twoStep != nil {
+		if done, err := l.twoStep.Allow(); err == nil {
+			done(errFailed)
+		}
+	} else {
+		_, _ = l.exec.Execute(func() (struct{}, error) { return struct{}{}, errFailed })
+	}
+	l.forced = false
+}
+
+// current asks gobreaker for the state, which may turn from open to half-open
+// by that.
+func (l *local) current() State {
+	if l.twoStep != nil {
+		return stateOf(l.twoStep.State())
+	}
+	return stateOf(l.exec.State())
+}

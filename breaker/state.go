@@ -1,0 +1,79 @@
+package breaker
+
+import (
+	"time"
+
+	"github.com/murmuration-go/murmuration/internal/coord"
+)
+
+// State is what a breaker does with calls.
+type State uint8
+
+// The states.
+const (
+	Closed   State = iota // every call goes
+	HalfOpen              // one probe at a time goes
+	Open                  // no call goes
+	Dimmed                // the cluster lets a fraction of first tries go
+)
+
+func (s State) String() string {
+	switch s {
+	case Closed:
+		return "closed"
+	case HalfOpen:
+		return "half-open"
+	case Open:
+		return "open"
+	case Dimmed:
+		return "dimmed"
+	}
+	return "unknown"
+}
+
+// Mode says which retries may go.
+type Mode = coord.Mode
+
+// The retry modes, in order of restriction.
+const (
+	RetryAll   = coord.RetryAll   // whatever the budget allows
+	RetryRatio = coord.RetryRatio // only what first tries earned
+	RetryNone  = coord.RetryNone  // none
+)
+
+// Status is a breaker's state with its reasons.
+type Status struct {
+	State    State
+	Source   Source        // who decided
+	Phi      float64       // fraction of first tries that may go; 0 when open, 1 when closed
+	Retries  Mode          // which retries may go
+	Age      time.Duration // how old the evidence is; 0 for a local decision
+	Evidence Evidence      // of a cluster's decision
+}
+
+// State returns what the breaker does with calls now.
+func (b *Breaker) State() State { return b.Status().State }
+
+// Status returns the state and who decided it, on what evidence, and how old
+// that is.
+func (b *Breaker) Status() Status {
+	a := b.shared.Advice()
+	if a.InForce() {
+		st := Status{Source: a.Source, Phi: a.Phi.Float(), Retries: a.Mode, Evidence: a.Evidence}
+		st.Age = max(coord.Now()-a.AsOf, 0)
+		if a.Phi < coord.PhiFull {
+			st.State = Dimmed
+		}
+		return st
+	}
+	l := b.machine(a, coord.Now())
+	st := Status{State: l.current(), Source: SourceLocal, Phi: 1}
+	l.tell()
+	if st.State == Open {
+		st.Phi = 0
+	}
+	return st
+}
+
+// Endpoint returns the name the breaker was made with.
+func (b *Breaker) Endpoint() string { return b.endpoint }

@@ -1,0 +1,118 @@
+package failover
+
+import (
+	"context"
+
+	"github.com/murmuration-go/murmuration/breaker"
+	"github.com/murmuration-go/murmuration/retry"
+)
+
+// Do runs fn with an endpoint until it succeeds, the policy says stop, or the
+// caller's context ends. It returns a *retry.Error with the last attempt's error
+// once anything was sent, and otherwise the *breaker.OpenError by which the
+// nearest endpoint was refused.
+//
+// fn gets a context that ends with the attempt; it must not be used after fn
+// has returned. fn must be safe to run again unless Config.Retry allows one
+// attempt only, or it marks errors by retry.Permanent.
+func (g *Group) Do(ctx context.Context, fn func(context.Context, Endpoint) error) error {
+	_, err := Value(ctx, g, func(ctx context.Context, e Endpoint) (struct{}, error) {
+		return struct{}{}, fn(ctx, e)
+	})
+	return err
+}
+
+// Value is Do for functions that return a value. Unless the error is nil, the
+// value is the last attempt's.
+func Value[T any](ctx context.Context, g *Group, fn func(context.Context, Endpoint) (T, error)) (v T, err error) {
+	if g.closed.Load() {
+		return v, ErrClosed
+	}
+	r := g.routes.Load()
+	ctx, end := g.policy.Hooks.Begin(ctx, g.service)
+	c := retry.Begin(&g.policy)
+	at := r.first()
+	var tried, passed uint64
+	var refusal error // the first since the last attempt that was sent
+	for {
+		var ran bool
+		v, ran, err = attempt(ctx, g, r.targets[at], &c, fn)
+		switch {
+		case err == nil:
+			c.Succeeded()
+			end(c.Sent(), nil)
+			return v, nil
+		case !ran: // passed over: no token, no wait
+			passed |= 1 << at
+			if refusal == nil {
+				refusal = err
+			}
+			if at = r.instead(tried, passed, err); at >= 0 {
+				continue
+			}
+			if c.Number() == 1 {
+				g.refused(ctx, refusal)
+				end(0, refusal)
+				return v, refusal
+			}
+			c.Next(ctx, refusal, retry.Route{})
+		default:
+			tried |= 1 << at
+			next, route := r.next(tried)
+			if c.Next(ctx, err, route) {
+				at, passed, refusal = next, 0, nil
+				continue
+			}
+		}
+		err = c.Err()
+		end(c.Sent(), err)
+		return v, err
+	}
+}
+
+func (g *Group) refused(ctx context.Context, err error) {
+	if h := g.config.Hooks.Refused; h != nil {
+		h(ctx, g.service, err)
+	}
+}
+
+// instead returns where to turn when an endpoint's breaker has refused, or -1.
+// A first try that the cluster dims stays at home and is refused.
+func (r *routes) instead(tried, passed uint64, err error) int {
+	if len(r.targets) == 1 {
+		return -1
+	}
+	if e, ok := err.(*breaker.OpenError); ok && e.Source != breaker.SourceLocal && !e.Retry {
+		return -1
+	}
+	for _, skip := range []uint64{tried | passed, passed} {
+		for i, t := range r.targets {
+			if skip&(1<<i) == 0 && !t.drained {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+// attempt runs fn on one endpoint, unless its breaker refuses.
+func attempt[T any](ctx context.Context, g *Group, t *target, c *retry.Call, fn func(context.Context, Endpoint) (T, error)) (v T, ran bool, err error) {
+	err = t.breaker.DoAttempt(ctx, c.Number(), func(ctx context.Context) error {
+		ran = true
+		if c.Number() == 1 {
+			c.FirstTry(t.breaker.FirstMode())
+		}
+		ctx, cancel := c.Context(ctx)
+		defer cancel()
+		if h := g.config.Hooks.Routed; h != nil {
+			h(ctx, g.service, t.Name, c.Number())
+		}
+		a := retry.Attempt{Service: g.service, Endpoint: t.Name, Number: c.Number()}
+		ctx = g.policy.Hooks.BeginAttempt(ctx, a)
+		var err error
+		v, err = fn(ctx, t.Endpoint)
+		g.policy.Hooks.EndAttempt(ctx, a, err)
+		return err
+	})
+	return v, ran, err
+}

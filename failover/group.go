@@ -1,0 +1,170 @@
+// Package failover sends each call of a service to the nearest endpoint that
+// can take it.
+//
+// A Group holds a service's endpoints, a breaker for each, one retry policy and
+// one retry budget. A call goes to the nearest endpoint; one that its breaker
+// refuses is passed over at no cost; a retry prefers an endpoint not yet tried.
+// In a cluster, what the advice dims is refused at once with a
+// *breaker.OpenError that says who decided and why.
+package failover
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/murmuration-go/murmuration/breaker"
+	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/retry"
+)
+
+// ErrClosed is what calls of a closed Group get.
+var ErrClosed = errors.New("failover: group is closed")
+
+// Group is the way to one service. It is safe for concurrent use. Make one with
+// New, once a service and process.
+type Group struct {
+	service string
+	zone    string
+	config  Config
+	policy  retry.Policy
+	routes  atomic.Pointer[routes]
+
+	mu     sync.Mutex // serialises changes of routes
+	closed atomic.Bool
+}
+
+// New returns a group for a service, or every fault of its configuration,
+// joined together. The service's name is 1 to 64 bytes and the same in all
+// members of a cluster.
+func New(service string, c Config) (*Group, error) {
+	err := c.Validate()
+	if bad := coord.CheckName(service); bad != nil {
+		err = errors.Join(&ConfigError{Field: "service", Problem: bad.Error()}, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	g := &Group{service: service, zone: c.Zone, config: c, policy: c.Retry}
+	if z, ok := c.Cluster.(interface{ Zone() string }); ok && g.zone == "" && coord.Present(c.Cluster) {
+		g.zone = z.Zone()
+	}
+	if g.policy.Budget == nil {
+		g.policy.Budget = retry.NewBudget(c.budget(service))
+	}
+	g.setRoutes(c.Endpoints, nil)
+	return g, nil
+}
+
+// setRoutes makes the endpoints' routes, keeping the breakers of old ones.
+func (g *Group) setRoutes(list []Endpoint, old *routes) {
+	targets := make([]*target, len(list))
+	for i, e := range list {
+		e.Name = e.name()
+		t := &target{Endpoint: e}
+		if was := old.find(e.Name); was != nil {
+			t.breaker = was.breaker
+		} else {
+			t.breaker = breaker.New(e.Name, g.config.breaker(g.service))
+		}
+		targets[i] = t
+	}
+	g.routes.Store(newRoutes(g.zone, targets))
+}
+
+func (r *routes) find(name string) *target {
+	if r == nil {
+		return nil
+	}
+	for _, t := range r.targets {
+		if t.Name == name {
+			return t
+		}
+	}
+	return nil
+}
+
+// Update replaces the endpoints. Those that stay, by name, keep the state of
+// their breakers; calls under way end on the endpoints they began with. Drains
+// end. On an error, which tells every fault, nothing changes.
+func (g *Group) Update(endpoints []Endpoint) error {
+	if err := checkEndpoints(endpoints); err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.setRoutes(endpoints, g.routes.Load())
+	return nil
+}
+
+// Drain takes an endpoint out of use: no call turns to it any more, while those
+// under way end there. Update brings it back. Draining the last endpoint that
+// is left in use is an error.
+func (g *Group) Drain(endpoint string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r := g.routes.Load()
+	if r.find(endpoint) == nil {
+		return fmt.Errorf("failover: service %q has no endpoint %q to drain", g.service, endpoint)
+	}
+	left := 0
+	targets := make([]*target, len(r.targets))
+	for i, t := range r.targets {
+		c := *t
+		c.drained = c.drained || c.Name == endpoint
+		if !c.drained {
+			left++
+		}
+		targets[i] = &c
+	}
+	if left == 0 {
+		return fmt.Errorf("failover: endpoint %q is the last one of service %q; draining it would leave none", endpoint, g.service)
+	}
+	g.routes.Store(newRoutes(g.zone, targets))
+	return nil
+}
+
+// Service returns the service's name.
+func (g *Group) Service() string { return g.service }
+
+// Close ends the group: later calls get ErrClosed, those under way go on. It
+// always returns nil.
+func (g *Group) Close() error {
+	g.closed.Store(true)
+	return nil
+}
+
+// Report counts against an endpoint a failure that became known only after the
+// call had returned, such as a response body that broke midway. An unknown
+// endpoint, a nil error and a neutral one do nothing.
+func (g *Group) Report(endpoint string, err error) {
+	if t := g.routes.Load().find(endpoint); t != nil {
+		t.breaker.Report(err)
+	}
+}
+
+// Explanation is what a group makes of the present state.
+type Explanation struct {
+	Service      string
+	Zone         string
+	BudgetTokens float64 // what the retry budget holds
+	Endpoints    []EndpointState
+}
+
+// EndpointState is one endpoint's state and its reasons.
+type EndpointState struct {
+	Endpoint
+	breaker.Status
+	Drained bool
+}
+
+// Explain returns the state of every endpoint, nearest first, with who decided
+// it, on what evidence, and how old that is.
+func (g *Group) Explain() Explanation {
+	x := Explanation{Service: g.service, Zone: g.zone, BudgetTokens: g.policy.Budget.Tokens()}
+	for _, t := range g.routes.Load().targets {
+		x.Endpoints = append(x.Endpoints, EndpointState{t.Endpoint, t.breaker.Status(), t.drained})
+	}
+	return x
+}

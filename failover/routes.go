@@ -1,0 +1,106 @@
+package failover
+
+import (
+	"math/rand/v2"
+	"slices"
+
+	"github.com/murmuration-go/murmuration/breaker"
+	"github.com/murmuration-go/murmuration/retry"
+)
+
+// routes is the set of endpoints as calls see it: immutable, replaced whole.
+// The order is nearest first: own zone before others, then by priority, then as
+// configured.
+//
+// Coordinated spill, which sends what a tier cannot take to the next one while
+// there is room, will choose among these tiers.
+type routes struct {
+	targets []*target // nearest first; at most 64, so that a bit each fits a word
+	home    []int     // indexes of the first tier that is not drained
+	weights []float64 // running sum, parallel to home
+}
+
+type target struct {
+	Endpoint
+	breaker *breaker.Breaker
+	drained bool
+}
+
+func newRoutes(zone string, targets []*target) *routes {
+	r := &routes{targets: targets}
+	slices.SortStableFunc(r.targets, func(a, b *target) int {
+		if d := distance(zone, a) - distance(zone, b); d != 0 {
+			return d
+		}
+		return a.Priority - b.Priority
+	})
+	for i, t := range r.targets {
+		if t.drained {
+			continue
+		}
+		if len(r.home) > 0 {
+			first := r.targets[r.home[0]]
+			if distance(zone, t) != distance(zone, first) || t.Priority != first.Priority {
+				break
+			}
+		}
+		r.home = append(r.home, i)
+	}
+	if len(r.home) == 0 { // all drained: better than nothing
+		r.home = []int{0}
+	}
+	sum := 0.0
+	for _, i := range r.home {
+		w := r.targets[i].Weight
+		if w == 0 {
+			w = 1
+		}
+		sum += w
+		r.weights = append(r.weights, sum)
+	}
+	return r
+}
+
+func distance(zone string, t *target) int {
+	if zone == "" || t.Zone == "" || t.Zone == zone {
+		return 0
+	}
+	return 1
+}
+
+// first draws the endpoint for a first try.
+func (r *routes) first() int {
+	if len(r.home) == 1 {
+		return r.home[0]
+	}
+	x := rand.Float64() * r.weights[len(r.weights)-1]
+	for i, sum := range r.weights {
+		if x < sum {
+			return r.home[i]
+		}
+	}
+	return r.home[len(r.home)-1]
+}
+
+// next returns where a retry is to go: the nearest endpoint that may take one,
+// not yet tried if there is such a one. tried has a bit for each endpoint tried.
+// With no endpoint to turn to the index is -1, and the route says off, by the
+// refusal of the nearest one not yet tried.
+func (r *routes) next(tried uint64) (int, retry.Route) {
+	off := retry.Route{Mode: retry.ModeNone}
+	for _, again := range []bool{false, true} {
+		for i, t := range r.targets {
+			if (tried&(1<<i) != 0) != again || t.drained && len(r.targets) > 1 {
+				continue
+			}
+			mode, err := t.breaker.Retryable()
+			if err == nil {
+				return i, retry.Route{Mode: mode, Latency: t.breaker.Latency()}
+			}
+			if off.Off == nil {
+				off.Off = err
+			}
+		}
+	}
+	return -1, off
+}

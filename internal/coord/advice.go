@@ -1,0 +1,58 @@
+package coord
+
+import "time"
+
+// Advice is what a member makes of the fresh verdicts about one endpoint. It is
+// immutable once published; readers load it with one atomic read.
+type Advice struct {
+	Phi  Phi  // fraction of first tries that may go
+	Mode Mode // which retries may go
+
+	// Source is who decided: SourceLocal when nothing but local rules is in
+	// force.
+	Source Source
+
+	// Fresh is the number of stewards whose verdict is fresh.
+	Fresh int
+
+	// Tag numbers the span of time during which Phi was unchanged; it grows
+	// by one whenever Phi changes. Era grows by one whenever advice stops
+	// being in force, which is when local breakers start afresh.
+	Tag, Era uint64
+
+	// Evidence is what the decisive steward acted on, and AsOf the local
+	// time at which it was current.
+	Evidence Evidence
+	AsOf     time.Duration
+
+	// Thr is the latency above which the cluster calls a success tight; 0
+	// when unknown.
+	Thr time.Duration
+
+	// Refusal is the error that a dimmed first try gets, prepared once a
+	// snapshot so that refusing allocates nothing. It is filled in by the
+	// Endpoint on Publish.
+	Refusal error
+
+	tagged *tagged
+}
+
+// Evidence says what a verdict rests on.
+type Evidence struct {
+	Steward   string        // who decided; "" for this member
+	State     string        // closed, not-load or dim
+	Reporters int           // members whose reports were heard
+	Failures  uint64        // failed attempts in the window
+	Outcomes  uint64        // attempts that ended in the window
+	Window    time.Duration // the span that Failures and Outcomes cover
+	Latency   time.Duration // mean latency of the successes in the window
+	Baseline  time.Duration // the healthy mean latency (L0)
+	Demand    float64       // first tries wanted per second, cluster-wide
+}
+
+// InForce reports whether the advice overrules the local breaker.
+func (a *Advice) InForce() bool { return a.Phi < PhiFull || a.Mode != RetryAll }
+
+// Coordinated reports whether at least two stewards are fresh, so that the
+// cluster can be expected to act on what this member sees.
+func (a *Advice) Coordinated() bool { return a.Fresh >= 2 }

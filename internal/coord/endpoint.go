@@ -1,0 +1,175 @@
+package coord
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Outcome is how an attempt ended, as evidence about its endpoint.
+type Outcome uint8
+
+// The outcomes of an attempt.
+const (
+	Success Outcome = iota
+	Failure         // the endpoint's fault
+	Slow            // a failure that cost time whatever the clock says: a timeout
+	Neutral         // says nothing about the endpoint: the caller's cancellation or mistake
+)
+
+// Endpoint is what a member knows of one endpoint of a service: the counters
+// that it reports and the advice that it follows. All methods are safe for
+// concurrent use and do nothing useful on a nil Endpoint, which stands for "no
+// cluster".
+type Endpoint struct {
+	service *Service
+	name    string
+	advice  atomic.Pointer[Advice]
+	timeout atomic.Int64 // last attempt timeout, ns
+	totals  []totalsShard
+
+	mu    sync.Mutex // guards okAcc and publishing
+	okAcc okAccumulator
+}
+
+func newEndpoint(s *Service, name string) *Endpoint {
+	e := &Endpoint{service: s, name: name, totals: make([]totalsShard, shards)}
+	e.advice.Store(&Advice{Phi: PhiFull, tagged: newTagged()})
+	return e
+}
+
+// Name returns the endpoint's name.
+func (e *Endpoint) Name() string { return e.name }
+
+var noAdvice = &Advice{Phi: PhiFull}
+
+// Advice returns the advice in force; never nil.
+func (e *Endpoint) Advice() *Advice {
+	if e == nil {
+		return noAdvice
+	}
+	return e.advice.Load()
+}
+
+// Publish makes a the advice in force. It starts fresh tagged counters when the
+// tag changes, and keeps them otherwise. Publishing is for the cluster's driver.
+func (e *Endpoint) Publish(a Advice) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	old := e.advice.Load()
+	if a.Tag == old.Tag {
+		a.tagged = old.tagged
+	} else {
+		a.tagged = newTagged()
+	}
+	if f := e.service.refusal.Load(); f != nil && a.Phi < PhiFull {
+		a.Refusal = (*f)(e.service.name, e.name, &a)
+	}
+	burn := func(a *Advice) bool { return a.Phi < PhiFull || a.Mode == RetryNone }
+	e.advice.Store(&a)
+	if burn(&a) && !burn(old) {
+		e.service.burns.Add(1)
+	}
+}
+
+// Wanted counts a first try that the caller wants to send, whether or not it is
+// then let through. spread is any number that differs from call to call.
+func (e *Endpoint) Wanted(spread uint32) {
+	if e == nil {
+		return
+	}
+	e.totals[spread&shardMask].demand.Add(1)
+}
+
+// Attempt is one request on its way, and where its outcome is to be counted.
+// The zero Attempt counts nothing.
+type Attempt struct {
+	endpoint *Endpoint
+	tagged   *tagged
+	timeout  time.Duration
+	shard    uint32
+	retry    bool
+}
+
+// Send counts an attempt that is about to be sent under advice a. timeout is
+// the time it may take, or 0 when nothing limits it; spread is as for Wanted.
+func (e *Endpoint) Send(a *Advice, timeout time.Duration, retry bool, spread uint32) Attempt {
+	if e == nil {
+		return Attempt{timeout: timeout}
+	}
+	if timeout <= 0 {
+		timeout = DefaultAttemptTimeout
+	}
+	if e.timeout.Load() != int64(timeout) {
+		e.timeout.Store(int64(timeout))
+	}
+	at := Attempt{endpoint: e, tagged: a.tagged, timeout: timeout, shard: spread & shardMask, retry: retry}
+	at.tagged.shard[at.shard].sent.Add(1)
+	return at
+}
+
+// DefaultAttemptTimeout stands in for the timeout of attempts that have none.
+const DefaultAttemptTimeout = time.Second
+
+// End counts how an attempt ended and how long it took.
+func (at Attempt) End(o Outcome, took time.Duration) {
+	e := at.endpoint
+	if e == nil {
+		return
+	}
+	tot, tag := &e.totals[at.shard], &at.tagged.shard[at.shard]
+	switch {
+	case o == Neutral:
+		tag.neutral.Add(1)
+		return
+	case o == Success:
+		w := okWord(took)
+		tot.ok.Add(w)
+		tag.ok.Add(w)
+	case o == Slow || took > at.timeout/2:
+		tot.failSlow.Add(1)
+		tag.failSlow.Add(1)
+	default:
+		tot.failFast.Add(1)
+		tag.failFast.Add(1)
+	}
+	if at.retry {
+		tot.retries.Add(1)
+		if o == Success {
+			tot.retriesOK.Add(1)
+		}
+	}
+}
+
+// Sample is a reading of one endpoint's counters.
+type Sample struct {
+	Endpoint string
+	Phi      Phi // the dimmer now applied
+	Tag      uint64
+	Timeout  time.Duration
+	Totals   Totals
+	Tagged   TagCounts
+}
+
+// Sample reads the counters. Its totals never decrease from one call to the
+// next. It must be called at least every few minutes while there is traffic
+// (see okShift).
+func (e *Endpoint) Sample() Sample {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	a := e.advice.Load()
+	s := Sample{Endpoint: e.name, Phi: a.Phi, Tag: a.Tag, Timeout: time.Duration(e.timeout.Load())}
+	var ok uint64
+	for i := range e.totals {
+		t := &e.totals[i]
+		ok += t.ok.Load()
+		s.Totals.FailSlow += t.failSlow.Load()
+		s.Totals.FailFast += t.failFast.Load()
+		s.Totals.RetriesOK += t.retriesOK.Load()
+		s.Totals.Retries += t.retries.Load()
+		s.Totals.Demand += t.demand.Load()
+	}
+	s.Totals.OK, s.Totals.OKLatency = e.okAcc.advance(ok)
+	s.Tagged = a.tagged.read()
+	return s
+}

@@ -1,0 +1,204 @@
+package law
+
+import (
+	"time"
+
+	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/wire"
+)
+
+// dimmer is the part of the state that lives in DIM.
+type dimmer struct {
+	base  coord.Phi     // the phi in force, on which the epoch judges
+	since time.Duration // when the epoch began
+
+	// ceil is the load that was too much the last time: as a share of the
+	// demand right after a trip, then as a rate (first tries a second),
+	// since the demand may move while the capacity does not.
+	ceil      float64
+	ceilShare bool
+
+	latency   mean    // tagged, halved each tick
+	lastTight float64 // mean latency of the last tight epoch, 0 none
+	nonFalls  int     // tight epochs in a row that were not draining
+	wentUp    bool    // the last step was up
+}
+
+func (s *Steward) enterDim(now time.Duration, phi, ceil float64) {
+	s.state = wire.Dim
+	s.phi = s.clampPhi(phi)
+	s.dim = dimmer{base: s.dim.base, since: now, ceil: ceil, ceilShare: true}
+	s.freshMarks()
+}
+
+// clampPhi bounds phi to [phiMin, 1]; it never rounds down to nothing at all.
+func (s *Steward) clampPhi(phi float64) coord.Phi {
+	return max(coord.PhiOf(min(max(phi, s.phiMin()), 1)), 1)
+}
+
+// ceiling is the ceiling as a fraction of the present demand.
+func (s *Steward) ceiling() float64 {
+	if s.dim.ceilShare {
+		return s.dim.ceil
+	}
+	if s.demand.value <= 0 {
+		return 1
+	}
+	return min(s.dim.ceil/s.demand.value, 1)
+}
+
+// inForce is what the members apply: the median of the three stewards' phi, one
+// that is absent or stale standing for 1.
+func (s *Steward) inForce(now time.Duration) coord.Phi {
+	low, mid := coord.PhiFull, coord.PhiFull // the two most restrictive
+	take := func(p coord.Phi) {
+		switch {
+		case p < low:
+			low, mid = p, low
+		case p < mid:
+			mid = p
+		}
+	}
+	take(s.phi)
+	for _, h := range s.peers {
+		if now-h.at < freshVerdict {
+			take(h.phi)
+		}
+	}
+	return mid
+}
+
+// follow starts a new epoch whenever the phi in force has changed. It starts
+// when the value took force, for all three stewards alike.
+func (s *Steward) follow(now time.Duration) {
+	f := s.inForce(now)
+	if s.alone(now) {
+		f = s.phi
+	}
+	if f != s.dim.base {
+		s.dim.base, s.dim.since, s.dim.latency = f, now, mean{}
+		for _, r := range s.order {
+			if r.row.Phi == f {
+				r.mark = coord.TagCounts{} // all under this tag was sent under f
+			}
+		}
+	}
+	var means []mean
+	for _, r := range s.order {
+		if r.row.Phi == s.dim.base && r.tagLatency.n > 0 {
+			means = append(means, r.tagLatency)
+		}
+	}
+	m := pool(means)
+	s.dim.latency.n = s.dim.latency.n/2 + m.n
+	s.dim.latency.sum = s.dim.latency.sum/2 + m.sum
+}
+
+// alone reports whether this steward's word is the only one that its single
+// reporter, itself, could follow. A member without a second steward takes no
+// advice, so nothing is in force; the steward then judges by its own phi.
+func (s *Steward) alone(now time.Duration) bool {
+	for _, h := range s.peers {
+		if now-h.at < freshVerdict {
+			return false
+		}
+	}
+	return len(s.order) == 1 && s.order[0].name == s.self
+}
+
+// freshMarks starts the tagged counts of all reporters anew.
+func (s *Steward) freshMarks() {
+	for _, r := range s.order {
+		r.mark = r.seenTag
+	}
+}
+
+// judge ends an epoch if there is enough to judge, and takes the step.
+func (s *Steward) judge(now time.Duration) {
+	if now-s.dim.since < epochMin {
+		return
+	}
+	e := s.gather()
+	if !s.conclusive(now, &e) {
+		return
+	}
+	base, m := s.dim.base.Float(), e.latency.value()
+	switch {
+	case e.ok < .1*e.judged:
+		s.lowerCeiling(base)
+		s.step(now, base/4)
+		s.dim.lastTight, s.dim.nonFalls = 0, 0
+	case m > s.thr():
+		s.tight(now, base, m)
+	default:
+		s.clean(now, base)
+	}
+}
+
+// probing reports whether the phi in force is the trickle of probes. It allows
+// for demand, and so phiMin, having moved since that phi was set.
+func (s *Steward) probing() bool { return s.dim.base.Float() <= 1.5*s.phiMin() }
+
+// tight handles an epoch whose successes were slow: wait while they get faster,
+// else cut; the third time in a row that neither helps, the slowness is not for
+// load and becomes the new normal.
+func (s *Steward) tight(now time.Duration, base, m float64) {
+	s.lowerCeiling(base)
+	falling := s.dim.lastTight > 0 && m < .9*s.dim.lastTight
+	s.dim.lastTight = m
+	if falling {
+		s.dim.nonFalls = 0
+		s.step(now, base)
+		return
+	}
+	s.dim.nonFalls++
+	if s.dim.nonFalls >= 3 && (m < s.timeout/2 || s.probing()) {
+		s.linc = m
+		s.step(now, base)
+		return
+	}
+	s.step(now, .85*base)
+}
+
+func (s *Steward) clean(now time.Duration, base float64) {
+	s.dim.lastTight, s.dim.nonFalls = 0, 0
+	if s.dim.base == coord.PhiFull {
+		s.phi = coord.PhiFull
+		if now-s.dim.since < probation {
+			return
+		}
+		if s.s2 > 0 {
+			s.state, s.phi = wire.NotLoad, coord.PhiFull
+			return
+		}
+		s.close()
+		return
+	}
+	ceil := s.ceiling()
+	next := 1.12 * base
+	switch {
+	case 2*base <= ceil:
+		next = 2 * base
+	case base < ceil:
+		next = ceil
+	}
+	if s.probing() { // the first step out of it
+		next = max(next, min(.1, ceil))
+	}
+	s.step(now, next)
+}
+
+// step sets phi and starts a new epoch, whether phi changed or not.
+func (s *Steward) step(now time.Duration, phi float64) {
+	s.phi = s.clampPhi(phi)
+	s.dim.wentUp = s.phi > s.dim.base
+	s.dim.since = now
+	s.freshMarks()
+}
+
+// lowerCeiling remembers the load that turned out too much.
+func (s *Steward) lowerCeiling(base float64) {
+	if s.dim.wentUp {
+		s.dim.ceil, s.dim.ceilShare = .85*base*s.demand.value, false
+	}
+}

@@ -1,0 +1,54 @@
+// Package law is the control law: what one steward makes of the reports about
+// one endpoint. It is pure. Reports, the other stewards' dimmers and the time
+// go in; a decision comes out. It reads no clock, draws no random number and
+// starts no goroutine, so a simulator and the live loop run the same code.
+//
+// # States
+//
+//	CLOSED   healthy: phi 1, all retries
+//	NOTLOAD  failing, but not for load: phi 1, retries from the ratio or none
+//	DIM      failing in a way that costs time: phi < 1 or on probation at 1,
+//	         no retries
+//
+//	CLOSED  -> DIM      failures are slow, and successes are slow too or absent
+//	CLOSED  -> NOTLOAD  failures of any kind
+//	NOTLOAD -> DIM      as CLOSED -> DIM
+//	NOTLOAD -> CLOSED   the evidence has drained (S2 = 0)
+//	DIM     -> CLOSED   10 s clean at phi 1, evidence drained
+//	DIM     -> NOTLOAD  10 s clean at phi 1, evidence left
+//
+// # Evidence
+//
+// Each tick (250 ms) the differences of the reporters' cumulative counters are
+// pooled, after clamps that keep one reporter from speaking for all. Two
+// Bernoulli CUSUM sums (Page, "Continuous inspection schemes", 1954) watch the
+// pool: S the slow failures, S2 all failures. They drift down while fewer than
+// 21.8 % of outcomes fail and cross h = 20.7 about once in 1e9 requests at 5 %.
+//
+// In DIM the evidence is tagged: only attempts sent since the present phi came
+// into force judge it. An epoch gathers them, is judged once, and leads to at
+// most one step.
+//
+// # Invariants
+//
+//  1. phi is within [phiMin, 1], phiMin = min(1, 3 / demand): whatever
+//     happens about three probes a second still go.
+//  2. phi rises only at the end of a clean epoch, by at most twice below the
+//     ceiling and 1.12 times above it (or to .1 out of probing).
+//  3. Outside DIM phi is 1.
+//  4. Retries are off throughout DIM.
+//  5. A single reporter among several can neither trip an endpoint nor end an
+//     epoch.
+//  6. A report that is not newer than the last from the same member changes
+//     nothing (the caller orders them; counters that run backwards count as
+//     none).
+//
+// # Rejected alternatives
+//
+// Ceilings learned from failed probes made the ramp crawl. Judging by untagged
+// evidence doubled the recovery time, since outcomes from before a step judged
+// the step. Judging as soon as successes arrive is falsely clean, for successes
+// arrive before timeouts; hence "unresolved at most half of sent". Declaring
+// "slow, but not for load" after two tight epochs tripped on real overload;
+// three do not. Dimming on fast refusals lost to doing nothing.
+package law

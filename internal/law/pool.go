@@ -1,0 +1,172 @@
+package law
+
+import (
+	"time"
+
+	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/wire"
+)
+
+// reporter is what a steward keeps of one member.
+type reporter struct {
+	name   string
+	origin wire.Origin // of row
+	row    wire.ReportRow
+	at     time.Duration
+	news   bool // row has come since the last tick
+
+	seen coord.Totals // totals already pooled
+
+	// Tagged evidence: the tag, its counts when the epoch began (mark), and
+	// its counts at the last tick.
+	tag           uint64
+	mark, seenTag coord.TagCounts
+
+	// This tick's differences.
+	demand, ok, lat, slow, fast, retries, retriesOK float64
+	tagLatency                                      mean
+}
+
+// pooled is one tick of all reporters together, after the clamps.
+type pooled struct {
+	present    int // heard in the last 5 s
+	demand     float64
+	ok         float64
+	slow, fast float64
+	retries    float64
+	retriesOK  float64
+	latency    mean
+
+	cusum, cusum2     float64 // the step of S and S2
+	failing, failing2 int     // reporters failing slowly, failing at all
+}
+
+func sub(a, b uint64) float64 {
+	if a < b {
+		return 0
+	}
+	return float64(a - b)
+}
+
+// difference takes what is new in the reporter's row. Counters that run
+// backwards count as none.
+func (r *reporter) difference(timeout float64) {
+	r.demand, r.ok, r.lat, r.slow, r.fast, r.retries, r.retriesOK = 0, 0, 0, 0, 0, 0, 0
+	r.tagLatency = mean{}
+	if !r.news {
+		return
+	}
+	r.news = false
+	now, was := r.row.Totals, r.seen
+	r.seen = now
+	r.demand = sub(now.Demand, was.Demand)
+	r.ok = sub(now.OK, was.OK)
+	r.slow = sub(now.FailSlow, was.FailSlow)
+	r.fast = sub(now.FailFast, was.FailFast)
+	r.retries = sub(now.Retries, was.Retries)
+	r.retriesOK = min(sub(now.RetriesOK, was.RetriesOK), r.retries)
+	r.lat = bound(coord.LatencySince(now.OKLatency, was.OKLatency).Seconds(), r.ok, timeout)
+
+	if r.row.Tag != r.tag {
+		r.tag, r.mark, r.seenTag = r.row.Tag, coord.TagCounts{}, coord.TagCounts{}
+	}
+	n := sub(r.row.Tagged.OK, r.seenTag.OK)
+	sum := coord.LatencySince(r.row.Tagged.OKLatency, r.seenTag.OKLatency).Seconds()
+	r.tagLatency = mean{n, bound(sum, n, timeout)}
+	r.seenTag = r.row.Tagged
+}
+
+// bound keeps the mean of n latencies within [0, timeout].
+func bound(sum, n, timeout float64) float64 { return min(max(sum, 0), n*timeout) }
+
+// scale shrinks counts that exceed a limit, all alike.
+func scale(limit, total float64) float64 {
+	if total <= limit {
+		return 1
+	}
+	return limit / total
+}
+
+// tick pools what is new. Demand, outcomes and retries are clamped separately,
+// each reporter at clampAt; of three or more reporters the one with most
+// successes is left out of the sums, for that is the one a liar would want to
+// be. The CUSUM steps come from all reporters, each clipped.
+func (s *Steward) tick(now time.Duration) (t pooled) {
+	var timeouts, demands, outcomes, retries []float64
+	active := 0
+	for _, r := range s.order {
+		if now-r.at < freshReport {
+			t.present++
+			if r.row.Timeout > 0 {
+				timeouts = append(timeouts, r.row.Timeout.Seconds())
+			}
+		}
+	}
+	if len(timeouts) > 0 {
+		s.timeout = median(timeouts)
+	}
+	for _, r := range s.order {
+		r.difference(s.timeout)
+		n := r.ok + r.slow + r.fast
+		if r.demand+n == 0 {
+			continue
+		}
+		active++
+		demands = append(demands, r.demand)
+		outcomes = append(outcomes, n)
+		retries = append(retries, r.retries)
+	}
+	demandMax, outcomeMax, retryMax := clampAt(demands), clampAt(outcomes), clampAt(retries)
+
+	var busiest *reporter
+	means := make([]mean, 0, active)
+	for _, r := range s.order {
+		t.demand += min(r.demand, demandMax)
+		f := scale(outcomeMax, r.ok+r.slow+r.fast)
+		r.ok, r.lat, r.slow, r.fast = r.ok*f, r.lat*f, r.slow*f, r.fast*f
+		f = scale(retryMax, r.retries)
+		r.retries, r.retriesOK = r.retries*f, r.retriesOK*f
+		if r.ok > 0 {
+			means = append(means, mean{r.ok, r.lat})
+			if busiest == nil || r.ok > busiest.ok {
+				busiest = r
+			}
+		}
+		t.steps(r)
+	}
+	t.latency = pool(means)
+	for _, r := range s.order {
+		if r == busiest && active >= 3 {
+			continue
+		}
+		t.ok += r.ok
+		t.slow += r.slow
+		t.fast += r.fast
+		t.retries += r.retries
+		t.retriesOK += r.retriesOK
+	}
+	return t
+}
+
+// steps adds one reporter's part of the CUSUM steps. A reporter that doubts its
+// own view weighs less.
+func (t *pooled) steps(r *reporter) {
+	n := r.ok + r.slow + r.fast
+	if n == 0 {
+		return
+	}
+	weight := float64(r.row.Health) / 255
+	add := func(failures float64) (step float64, failing int) {
+		step = failures*failStep + (n-failures)*okStep
+		if failures > 0 && step > 0 {
+			failing = 1
+		}
+		return weight * min(max(step, -reporterMax), reporterMax), failing
+	}
+	step, failing := add(r.slow)
+	t.cusum += step
+	t.failing += failing
+	step, failing = add(r.slow + r.fast)
+	t.cusum2 += step
+	t.failing2 += failing
+}

@@ -1,0 +1,296 @@
+package law
+
+import (
+	"time"
+
+	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/wire"
+)
+
+// Tick is how often reports are sent and stewards decide.
+const Tick = 250 * time.Millisecond
+
+// The constants of the law; doc.go and the comments where they are used say
+// why.
+const (
+	failStep    = 2.303 // CUSUM step of a failure: ln(p1/p0), p0 .05, p1 .5
+	okStep      = -.642 // of a success: ln((1-p1)/(1-p0))
+	reporterMax = 4.14  // what one reporter may add or take in a tick
+	threshold   = 20.7  // h: one false trip in about 1e9 requests
+	sumMax      = 60
+
+	tripPhi  = .25
+	tripCeil = .4
+
+	probesPerSecond = 3
+
+	freshReport  = 5 * time.Second // a reporter counts as present this long
+	freshVerdict = 5 * time.Second // another steward's phi counts this long
+	appointed    = 10 * time.Second
+	probation    = 10 * time.Second
+	epochMin     = 500 * time.Millisecond
+	epochMax     = 10 * time.Second // after it the busiest reporter may end an epoch alone
+	retryTicks   = 20               // 5 s
+)
+
+// MaxReporters bounds the members whose reports one steward keeps for one
+// endpoint. Further ones are refused.
+const MaxReporters = 16384
+
+// Decision is what a steward says of an endpoint.
+type Decision struct {
+	Phi       coord.Phi
+	Mode      coord.Mode
+	State     wire.State
+	L0        time.Duration
+	Thr       time.Duration
+	Demand    float64 // first tries wanted per second
+	Reporters int     // members heard in the last 5 s
+	Failures  uint64  // in the last Window
+	Outcomes  uint64
+	Latency   time.Duration // mean of the successes in the last Window
+	Window    time.Duration
+}
+
+// Steward is the law's state for one endpoint. The zero value is not usable;
+// call New. It is not safe for concurrent use.
+type Steward struct {
+	self string
+	born time.Duration
+
+	reporters map[string]*reporter
+	order     []*reporter // in order of arrival, so that a trace does not depend on map order
+	peers     map[string]heard
+
+	s, s2   float64
+	demand  ewma
+	l0      baseline
+	linc    float64 // seconds; what "slow, but not for load" has taught
+	timeout float64 // seconds; median of the reporters
+
+	state    wire.State
+	phi      coord.Phi
+	retries  [retryTicks]retryTally
+	retryPos int
+	noRetry  bool
+
+	window [2]pooled // the last two ticks
+	dim    dimmer
+
+	last Decision
+}
+
+type retryTally struct{ done, ok float64 }
+
+type heard struct {
+	phi coord.Phi
+	at  time.Duration
+}
+
+// New returns the state of an endpoint that steward self has just been
+// appointed for.
+func New(self string, now time.Duration) *Steward {
+	return &Steward{
+		self:      self,
+		born:      now,
+		reporters: map[string]*reporter{},
+		peers:     map[string]heard{},
+		phi:       coord.PhiFull,
+		timeout:   coord.DefaultAttemptTimeout.Seconds(),
+		dim:       dimmer{base: coord.PhiFull, since: now},
+		last:      Decision{Phi: coord.PhiFull},
+	}
+}
+
+// Intake says what became of a report's row.
+type Intake uint8
+
+// What becomes of a row.
+const (
+	Taken Intake = iota
+	Stale        // not newer than the member's last: replayed, repeated or reordered
+	Full         // from one member too many
+)
+
+// Report takes in a member's row. Only a row newer than the member's last one
+// counts, so that reports may be lost, repeated and reordered.
+func (s *Steward) Report(now time.Duration, from wire.Origin, row *wire.ReportRow) Intake {
+	r := s.reporters[from.Member]
+	switch {
+	case r == nil && len(s.reporters) >= MaxReporters:
+		return Full
+	case r == nil || from.Incarnation > r.origin.Incarnation: // new here, or its counters started anew
+		if r == nil {
+			r = &reporter{name: from.Member}
+			s.reporters[from.Member] = r
+			s.order = append(s.order, r)
+		}
+		r.seen, r.tag, r.mark, r.seenTag = row.Totals, row.Tag, row.Tagged, row.Tagged
+	case !from.Newer(r.origin):
+		return Stale
+	}
+	r.origin, r.row, r.at, r.news = from, *row, now, true
+	return Taken
+}
+
+// Heard takes in the phi of another steward's newest verdict, decided at the
+// given time.
+func (s *Steward) Heard(at time.Duration, steward string, phi coord.Phi) {
+	if steward == s.self {
+		return
+	}
+	s.peers[steward] = heard{phi, at}
+}
+
+// Appoint tells who the other stewards of the service are now; what others
+// said is forgotten.
+func (s *Steward) Appoint(stewards []string) {
+	for name := range s.peers {
+		keep := false
+		for _, x := range stewards {
+			keep = keep || x == name
+		}
+		if !keep {
+			delete(s.peers, name)
+		}
+	}
+}
+
+// Idle reports whether nobody has reported for long enough that the state is
+// worth nothing.
+func (s *Steward) Idle(now time.Duration) bool {
+	for _, r := range s.order {
+		if now-r.at < time.Minute {
+			return false
+		}
+	}
+	return now-s.born > time.Minute
+}
+
+// L0 is the healthy mean latency, 0 while unknown.
+func (s *Steward) L0() time.Duration { return seconds(s.l0.value) }
+
+// Decision is the last tick's.
+func (s *Steward) Decision() Decision { return s.last }
+
+// Step takes one tick and returns the decision.
+func (s *Steward) Step(now time.Duration) Decision {
+	s.forget(now)
+	t := s.tick(now)
+	s.demand.add(t.demand / Tick.Seconds())
+	s.cusum(&t)
+	s.window[0], s.window[1] = s.window[1], t
+	s.countRetries(&t)
+	s.adopt(now)
+	if s.state == wire.Closed && s.s2 == 0 && t.latency.n > 0 {
+		s.l0.add(t.latency.value())
+	}
+	s.follow(now)
+	switch s.state {
+	case wire.Closed, wire.NotLoad:
+		s.watch(now, &t)
+	case wire.Dim:
+		s.judge(now)
+	}
+	s.last = s.decide(&t)
+	return s.last
+}
+
+// forget drops reporters that have been silent for so long that their next
+// report is as good as a new member's.
+func (s *Steward) forget(now time.Duration) {
+	keep := s.order[:0]
+	for _, r := range s.order {
+		if now-r.at < 30*time.Second {
+			keep = append(keep, r)
+			continue
+		}
+		delete(s.reporters, r.name)
+	}
+	clear(s.order[len(keep):])
+	s.order = keep
+}
+
+func (s *Steward) decide(t *pooled) Decision {
+	w := s.recent()
+	d := Decision{
+		Phi: s.phi, Mode: s.mode(), State: s.state,
+		L0: seconds(s.l0.value), Thr: seconds(s.thr()), Demand: s.demand.value,
+		Reporters: t.present,
+		Failures:  uint64(w.slow + w.fast), Outcomes: uint64(w.ok + w.slow + w.fast),
+		Latency: seconds(w.latency.value()), Window: 2 * Tick,
+	}
+	return d
+}
+
+func (s *Steward) mode() coord.Mode {
+	switch {
+	case s.state == wire.Dim, s.state == wire.NotLoad && s.noRetry:
+		return coord.RetryNone
+	case s.state == wire.NotLoad:
+		return coord.RetryRatio
+	}
+	return coord.RetryAll
+}
+
+// phiMin lets about three probes a second through, cluster-wide.
+func (s *Steward) phiMin() float64 {
+	if s.demand.value <= probesPerSecond {
+		return 1
+	}
+	return probesPerSecond / s.demand.value
+}
+
+// thr is the mean latency above which successes are called tight: a tenth of
+// the timeout above the healthy mean, at most eleven times the mean.
+func (s *Steward) thr() float64 {
+	base := max(s.l0.value, s.linc)
+	if base == 0 {
+		return s.timeout / 4
+	}
+	return base + min(s.timeout/10, 10*base)
+}
+
+func (s *Steward) recent() (w pooled) {
+	for _, t := range s.window {
+		w.ok += t.ok
+		w.slow += t.slow
+		w.fast += t.fast
+		w.latency.n += t.latency.n
+		w.latency.sum += t.latency.sum
+	}
+	return w
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// ewma weighs each tick .15; its first 7 ticks are a plain average.
+type ewma struct {
+	value float64
+	n     int
+}
+
+func (e *ewma) add(x float64) {
+	e.n = min(e.n+1, 8)
+	w := .15
+	if e.n <= 7 {
+		w = 1 / float64(e.n)
+	}
+	e.value += w * (x - e.value)
+}
+
+// baseline learns the healthy mean latency: slowly, and at most twice its value
+// a tick counts, so that trouble cannot teach it that trouble is normal.
+type baseline struct {
+	value float64
+	n     int
+}
+
+func (b *baseline) add(x float64) {
+	b.n = min(b.n+1, 41)
+	if b.n <= 40 {
+		b.value += (x - b.value) / float64(b.n)
+		return
+	}
+	b.value += .01 * (min(x, 2*b.value) - b.value)
+}

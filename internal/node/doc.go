@@ -1,0 +1,22 @@
+// Package node is one member's part in the coordination, as a pure machine:
+// messages, samples of counters, the list of live members and the time go in;
+// messages to send and advice to follow come out as data. It has no clock, no
+// goroutine, no socket and no random source. Package gossip drives it from one
+// goroutine over memberlist; a simulator drives thousands of them.
+//
+// A node has two halves. As a member it reports what it saw to the stewards of
+// the services it uses (report.go), and makes advice of the verdicts it hears
+// (view.go). As a steward of the services it ranks in the top three for, it runs
+// package law on the reports of others (steward.go).
+//
+// # Invariants
+//
+//  1. A verdict counts only if its writer ranks among the service's stewards in
+//     this node's own list, and only if it is newer than the last from the same
+//     writer.
+//  2. Advice restricts an endpoint only as much as two stewards agree on. With
+//     fewer than two fresh verdicts nothing new is restricted, and what was
+//     restricted is held 10 s and then fades.
+//  3. A change is passed on once, when it is first seen.
+//  4. Reports go out at a fixed rate whatever the outcomes were.
+package node

@@ -1,0 +1,219 @@
+package node
+
+import (
+	"slices"
+	"time"
+
+	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/rendezvous"
+	"github.com/murmuration-go/murmuration/internal/wire"
+)
+
+// Bounds of a node's memory. What is refused beyond them is counted.
+const (
+	MaxUsed  = 256  // services that this member uses
+	MaxKnown = 2048 // services that it has heard of, used ones included
+)
+
+// Node is one member. It is not safe for concurrent use.
+type Node struct {
+	self        string
+	incarnation uint64
+	seq         uint64
+
+	members  []rendezvous.Member
+	isMember map[string]bool
+
+	services map[string]*service
+	order    []*service // by name, so that nothing depends on map order
+	used     int
+
+	stats Stats
+	out   Output
+}
+
+// service is what a node knows of one service, in either half.
+type service struct {
+	name     string
+	used     bool
+	stewards []string // the top three, best first
+	mine     bool     // self is one of them
+	heard    time.Duration
+
+	views map[string]*view
+	names []string // keys of views, sorted
+
+	duties    map[string]*duty
+	dutyOrder []*duty
+	callers   map[string]*caller
+	callOrder []string
+}
+
+// New returns a node that knows of nobody but itself. The incarnation orders
+// processes that share a name; names should be unique to one start of a process.
+func New(self string, incarnation uint64) *Node {
+	n := &Node{self: self, incarnation: incarnation, services: map[string]*service{}}
+	n.SetMembers([]string{self})
+	return n
+}
+
+// Output is what a node wants done. It is valid until the node's next call.
+type Output struct {
+	Sends  []Send   // to one member each
+	Casts  []Cast   // to everybody
+	Advice []Advice // to be published to this process
+}
+
+// Send is a message to one member.
+type Send struct {
+	To   string
+	Data []byte
+}
+
+// Cast is a message to everybody. A newer cast of the same key replaces an
+// older one that is still queued.
+type Cast struct {
+	Key  string
+	Data []byte
+}
+
+// Advice is a change of what is advised about an endpoint.
+type Advice struct {
+	Service, Endpoint string
+	coord.Advice
+}
+
+// SetMembers tells the names of all live members, self included.
+func (n *Node) SetMembers(names []string) {
+	names = slices.Clone(names)
+	slices.Sort(names)
+	names = slices.Compact(names)
+	n.members = rendezvous.List(names)
+	n.isMember = make(map[string]bool, len(names))
+	for _, m := range names {
+		n.isMember[m] = true
+	}
+	for _, s := range n.order {
+		n.appoint(s)
+	}
+}
+
+// Members is the number of live members.
+func (n *Node) Members() int { return len(n.members) }
+
+// appoint works out who watches over a service. A node that is not one of its
+// stewards any more forgets the duty.
+func (n *Node) appoint(s *service) {
+	s.stewards = rendezvous.Top(n.members, s.name)
+	s.mine = slices.Contains(s.stewards, n.self)
+	if !s.mine {
+		s.duties, s.dutyOrder, s.callers, s.callOrder = nil, nil, nil, nil
+	}
+	for _, d := range s.dutyOrder {
+		d.law.Appoint(s.stewards)
+	}
+	for _, v := range s.views {
+		v.keep(s.stewards)
+	}
+}
+
+// service returns the service's state, making it if there is room.
+func (n *Node) service(now time.Duration, name string) *service {
+	s := n.services[name]
+	if s == nil {
+		if len(n.services) >= MaxKnown {
+			n.stats.Drop(DropFull)
+			return nil
+		}
+		s = &service{name: name, views: map[string]*view{}}
+		n.appoint(s)
+		n.services[name] = s
+		at, _ := slices.BinarySearchFunc(n.order, name, func(s *service, name string) int {
+			return compare(s.name, name)
+		})
+		n.order = slices.Insert(n.order, at, s)
+	}
+	s.heard = now
+	return s
+}
+
+func compare(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// view returns what is known of an endpoint, making it if there is room.
+func (n *Node) view(s *service, endpoint string) *view {
+	v := s.views[endpoint]
+	if v == nil {
+		if len(s.views) >= coord.MaxEndpoints {
+			n.stats.Drop(DropFull)
+			return nil
+		}
+		v = newView()
+		s.views[endpoint] = v
+		at, _ := slices.BinarySearch(s.names, endpoint)
+		s.names = slices.Insert(s.names, at, endpoint)
+	}
+	return v
+}
+
+// Samples is one service's counters, read by the caller.
+type Samples struct {
+	Service   string
+	Endpoints []coord.Sample
+}
+
+// Tick takes one tick of law.Tick: it reports, decides, and works out advice.
+// health is how far the member trusts its own view, 0 to 255.
+func (n *Node) Tick(now time.Duration, samples []Samples, health uint8) *Output {
+	n.out = Output{}
+	n.report(now, samples, health)
+	n.decide(now)
+	n.advise(now)
+	n.expire(now)
+	return &n.out
+}
+
+// Deliver takes in one message as it came from the network. It keeps nothing
+// of data.
+func (n *Node) Deliver(now time.Duration, data []byte) *Output {
+	n.out = Output{}
+	n.stats.Received++
+	m, err := wire.Decode(data)
+	switch {
+	case err != nil:
+		n.stats.malformed(err)
+	case m.Kind == wire.KindReport:
+		n.heardReport(now, m.Report)
+	case m.Kind == wire.KindVerdicts:
+		n.heardVerdicts(now, m.Verdicts)
+	}
+	return &n.out
+}
+
+// expire forgets services that nobody has spoken of for a while, so that names
+// seen once do not fill the table for ever.
+func (n *Node) expire(now time.Duration) {
+	n.order = slices.DeleteFunc(n.order, func(s *service) bool {
+		if s.used || now-s.heard < time.Minute {
+			return false
+		}
+		delete(n.services, s.name)
+		return true
+	})
+}
+
+func (n *Node) nextSeq() uint64 {
+	n.seq++
+	return n.seq
+}
+
+func (n *Node) origin() wire.Origin {
+	return wire.Origin{Member: n.self, Incarnation: n.incarnation, Seq: n.nextSeq()}
+}

@@ -1,0 +1,80 @@
+package node
+
+import (
+	"slices"
+	"time"
+
+	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/wire"
+)
+
+// silentTicks is how many ticks without traffic are still reported, so that the
+// stewards hear the last outcomes and that there are no more.
+const silentTicks = 8
+
+// report tells the stewards of every service in use what this member has
+// counted. All rows for one steward go together.
+func (n *Node) report(now time.Duration, samples []Samples, health uint8) {
+	rows := map[string][]wire.ReportRow{}
+	var to []string
+	for _, u := range samples {
+		s := n.use(now, u.Service)
+		if s == nil {
+			continue
+		}
+		for _, e := range u.Endpoints {
+			v := n.view(s, e.Endpoint)
+			if v == nil || !v.traffic(&e) {
+				continue
+			}
+			row := wire.ReportRow{Service: s.name, Health: health, L0: v.l0, Sample: e}
+			for _, steward := range s.stewards {
+				if _, ok := rows[steward]; !ok {
+					to = append(to, steward)
+				}
+				rows[steward] = append(rows[steward], row)
+			}
+		}
+	}
+	slices.Sort(to)
+	for _, steward := range to {
+		r := &wire.Report{Origin: n.origin(), Rows: rows[steward]}
+		if steward == n.self {
+			n.heardReport(now, r)
+			continue
+		}
+		parts, err := wire.SplitReport(r, n.nextSeq)
+		if err != nil {
+			n.stats.malformed(err)
+			continue
+		}
+		for _, data := range parts {
+			n.out.Sends = append(n.out.Sends, Send{steward, data})
+		}
+	}
+}
+
+// use marks a service as used by this member.
+func (n *Node) use(now time.Duration, name string) *service {
+	s := n.service(now, name)
+	if s == nil || s.used {
+		return s
+	}
+	if n.used >= MaxUsed {
+		n.stats.Drop(DropFull)
+		return nil
+	}
+	n.used++
+	s.used = true
+	return s
+}
+
+// traffic reports whether the sample is worth a row: there was traffic lately.
+func (v *view) traffic(e *coord.Sample) bool {
+	if e.Totals != v.lastTotals {
+		v.lastTotals, v.silent, v.seenTraffic = e.Totals, 0, true
+	} else {
+		v.silent++
+	}
+	return v.seenTraffic && v.silent <= silentTicks
+}

@@ -1,0 +1,213 @@
+package node
+
+import (
+	"slices"
+	"time"
+
+	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/wire"
+)
+
+// How long verdicts count, and how advice fades without them.
+const (
+	validTrouble = 5 * time.Second
+	validClosed  = 15 * time.Second
+	holdFor      = 10 * time.Second // the last phi < 1 is kept this long
+)
+
+// view is what a node knows of one endpoint: the newest verdict of each steward,
+// and the advice it follows.
+type view struct {
+	held []held // at most one a steward
+
+	advice coord.Advice
+	l0     time.Duration
+
+	// While fewer than two verdicts are fresh, phi is held and then fades.
+	lost   bool
+	lostAt time.Duration
+	heldAt coord.Phi // phi when the verdicts were lost
+
+	lastTotals  coord.Totals
+	silent      int
+	seenTraffic bool
+}
+
+type held struct {
+	origin wire.Origin
+	asOf   time.Duration // local time at which the verdict was decided
+	row    wire.VerdictRow
+}
+
+func (h *held) fresh(now time.Duration) bool {
+	valid := validTrouble
+	if h.row.State == wire.Closed {
+		valid = validClosed
+	}
+	return now-h.asOf < valid
+}
+
+func newView() *view { return &view{advice: coord.Advice{Phi: coord.PhiFull}} }
+
+// keep forgets what those say who are no stewards any more.
+func (v *view) keep(stewards []string) {
+	v.held = slices.DeleteFunc(v.held, func(h held) bool { return !slices.Contains(stewards, h.origin.Member) })
+}
+
+// take holds a verdict if it is newer than the one held from the same steward.
+// It reports whether it was, and whether what it decides differs.
+func (v *view) take(o wire.Origin, asOf time.Duration, row wire.VerdictRow) (newer, changed bool) {
+	for i := range v.held {
+		h := &v.held[i]
+		if h.origin.Member != o.Member {
+			continue
+		}
+		if !o.Newer(h.origin) {
+			return false, false
+		}
+		changed = row.Phi != h.row.Phi || row.Mode != h.row.Mode || row.State != h.row.State
+		*h = held{o, asOf, row}
+		return true, changed
+	}
+	v.held = append(v.held, held{o, asOf, row})
+	return true, row.State != wire.Closed
+}
+
+// heardVerdicts takes in another steward's verdicts, follows them at once, and
+// passes on what is a change first seen.
+func (n *Node) heardVerdicts(now time.Duration, m *wire.Verdicts) {
+	from := m.Origin.Member
+	switch {
+	case from == n.self: // an echo, or somebody else's idea of us: outrank it
+		if m.Origin.Incarnation == n.incarnation && m.Origin.Seq < 1<<62 {
+			n.seq = max(n.seq, m.Origin.Seq)
+		}
+		n.stats.Drop(DropStale)
+		return
+	case !n.isMember[from]:
+		n.stats.Drop(DropStranger)
+		return
+	}
+	for _, row := range m.Rows {
+		s := n.service(now, row.Service)
+		if s == nil {
+			continue
+		}
+		if !slices.Contains(s.stewards, from) {
+			n.stats.Drop(DropNotSteward)
+			continue
+		}
+		v := n.view(s, row.Endpoint)
+		if v == nil {
+			continue
+		}
+		asOf := now - m.Age
+		newer, changed := v.take(m.Origin, asOf, row)
+		if !newer {
+			n.stats.Drop(DropStale)
+			continue
+		}
+		n.stats.Verdicts++
+		if d := s.duties[row.Endpoint]; d != nil {
+			d.law.Heard(asOf, from, row.Phi)
+		}
+		if changed {
+			relay := &wire.Verdicts{Origin: m.Origin, Age: m.Age, Rows: []wire.VerdictRow{row}}
+			if data, err := wire.AppendVerdicts(nil, relay); err == nil {
+				n.cast(from, s.name, row.Endpoint, data)
+			}
+		}
+		if s.used {
+			n.adviseOn(now, s, row.Endpoint, v)
+		}
+	}
+}
+
+// advise works out the advice on every endpoint in use.
+func (n *Node) advise(now time.Duration) {
+	for _, s := range n.order {
+		if !s.used {
+			continue
+		}
+		for _, name := range s.names {
+			n.adviseOn(now, s, name, s.views[name])
+		}
+	}
+}
+
+func (n *Node) adviseOn(now time.Duration, s *service, endpoint string, v *view) {
+	next := v.next(now, len(n.members))
+	was := v.advice
+	next.Tag, next.Era = was.Tag, was.Era
+	if next.Phi != was.Phi {
+		next.Tag++
+	}
+	if was.InForce() && !next.InForce() {
+		next.Era++
+	}
+	v.advice = next
+	// While advice is in force its age grows, and so does the error that
+	// tells it; otherwise nobody looks at the age.
+	if next.InForce() || next != was {
+		n.out.Advice = append(n.out.Advice, Advice{s.name, endpoint, next})
+	}
+}
+
+// next makes advice of the fresh verdicts: of phi and of the retry mode each the
+// second most restrictive, so that no steward alone decides anything. A member
+// alone takes no advice, not even its own.
+func (v *view) next(now time.Duration, members int) coord.Advice {
+	var fresh [3]*held
+	n := 0
+	for i := range v.held {
+		if h := &v.held[i]; h.fresh(now) && n < len(fresh) {
+			fresh[n] = h
+			n++
+		}
+	}
+	if n < 2 || members < 2 {
+		return v.fade(now, n)
+	}
+	v.lost = false
+	f := fresh[:n]
+	slices.SortFunc(f, func(a, b *held) int { return int(b.row.Mode) - int(a.row.Mode) })
+	mode := f[1].row.Mode
+	slices.SortFunc(f, func(a, b *held) int { return int(a.row.Phi) - int(b.row.Phi) })
+	by := f[1]
+	v.l0 = by.row.L0
+	a := coord.Advice{Phi: by.row.Phi, Mode: mode, Fresh: n, Thr: by.row.Thr}
+	if a.InForce() {
+		a.Source, a.AsOf, a.Evidence = coord.SourceCluster, by.asOf, by.evidence()
+	}
+	return a
+}
+
+// fade is the advice when the cluster has fallen silent: the last phi is held,
+// then doubles each second until nothing is left of it; retries are off.
+func (v *view) fade(now time.Duration, fresh int) coord.Advice {
+	a := coord.Advice{Phi: coord.PhiFull, Fresh: fresh, Thr: v.advice.Thr}
+	if !v.lost {
+		v.lost, v.lostAt, v.heldAt = true, now, v.advice.Phi
+	}
+	phi := v.heldAt
+	if gone := now - v.lostAt; gone > holdFor {
+		doublings := min(int((gone-holdFor)/time.Second)+1, 17)
+		phi = coord.PhiOf(min(phi.Float()*float64(uint32(1)<<doublings), 1))
+	}
+	if phi == coord.PhiFull {
+		v.heldAt = phi
+		return a
+	}
+	a.Phi, a.Mode, a.Source = phi, coord.RetryNone, coord.SourceCluster
+	a.AsOf, a.Evidence = v.advice.AsOf, v.advice.Evidence
+	return a
+}
+
+func (h *held) evidence() coord.Evidence {
+	r := &h.row
+	return coord.Evidence{
+		Steward: h.origin.Member, State: r.State.String(), Reporters: int(r.Reporters),
+		Failures: r.Failures, Outcomes: r.Outcomes, Window: r.Window,
+		Latency: r.Latency, Baseline: r.L0, Demand: float64(r.Demand) / 1000,
+	}
+}

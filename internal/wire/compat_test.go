@@ -1,0 +1,104 @@
+package wire
+
+import (
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/murmuration-go/murmuration/internal/coord"
+)
+
+// TestNewerMinor decodes what a newer version of the same major format may
+// write: unknown sections, and longer rows and origins.
+func TestNewerMinor(t *testing.T) {
+	longOrigin := section(tagOrigin, 1, 'm', 5, 7, 0xde, 0xad)
+	row := verdictRow("e", 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
+	longRow := append(slices.Clone(row), 0xff, 0xff, 0xff)
+	unknown := slices.Concat(section(9, 1, 2, 3), section(9), section(300, make([]byte, 200)...))
+	want := &Verdicts{
+		Origin: Origin{Member: "m", Incarnation: 5, Seq: 7},
+		Rows: []VerdictRow{
+			{
+				Service: "s", Endpoint: "e", Phi: coord.PhiFull - 1, Mode: coord.RetryRatio, State: Dim,
+				L0: 3 * us, Thr: 4 * us, Latency: 5 * us, Window: 6 * us,
+				Demand: 7, Reporters: 8, Failures: 9, Outcomes: 10,
+			},
+			{Service: "s", Endpoint: "f", Phi: coord.PhiFull},
+		},
+	}
+	plain := section(tagOrigin, 1, 'm', 5, 7)
+	for name, in := range map[string][]byte{
+		"longer origin":    verdicts(longOrigin, service("s", row, verdictRow("f"))),
+		"longer row":       verdicts(plain, service("s", longRow, verdictRow("f"))),
+		"unknown sections": verdicts(plain, service("s", row, verdictRow("f")), unknown),
+		"all":              verdicts(longOrigin, service("s", longRow, append(verdictRow("f"), 1)), unknown),
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, skipped, err := decode(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !skipped {
+				t.Error("nothing skipped")
+			}
+			if !reflect.DeepEqual(m.Verdicts, want) {
+				t.Errorf("got %+v\nwant %+v", m.Verdicts, want)
+			}
+		})
+	}
+}
+
+func TestNewerMinorReport(t *testing.T) {
+	want := Message{Kind: KindReport, Report: typicalReport(1)}
+	row := &writer{}
+	want.Report.Rows[0].write(row)
+	in := report(
+		section(tagOrigin, append(block([]byte("web-7f9c-k2x4q")...), 1, 0xe7, 0xf8, 2, 99)...),
+		service("payments", append(row.b, 1, 2, 3)),
+		section(77, 1),
+	)
+	m, skipped, err := decode(in)
+	if err != nil || !skipped {
+		t.Fatalf("skipped %v, error %v", skipped, err)
+	}
+	if !reflect.DeepEqual(m, want) {
+		t.Errorf("got %+v\nwant %+v", m, want)
+	}
+}
+
+// TestLimits: what is too large or too fine for the wire is written as the
+// nearest value that fits.
+func TestLimits(t *testing.T) {
+	huge := time.Duration(1<<63 - 1)
+	r := &Report{Origin: Origin{Member: "m"}, Rows: []ReportRow{{Service: "s", L0: 1999, Sample: coord.Sample{
+		Endpoint: "e", Timeout: huge,
+		Totals: coord.Totals{Demand: 1<<64 - 1, OKLatency: huge},
+	}}}}
+	m, err := Decode(mustEncode(t, Message{Kind: KindReport, Report: r}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := m.Report.Rows[0]
+	if got.L0 != 1*us || got.Timeout != MaxSpan || got.Totals.Demand != MaxCount || got.Totals.OKLatency != MaxSum {
+		t.Errorf("got %+v", got)
+	}
+	v := &Verdicts{Origin: Origin{Member: "m"}, Age: huge}
+	if m, err = Decode(mustEncode(t, Message{Kind: KindVerdicts, Verdicts: v})); err != nil || m.Verdicts.Age != MaxAge {
+		t.Errorf("age %v, error %v", m.Verdicts.Age, err)
+	}
+}
+
+// TestMinRows: the shortest rows are as short as countRows takes them to be.
+func TestMinRows(t *testing.T) {
+	var w writer
+	(&ReportRow{Health: 255, Sample: coord.Sample{Endpoint: "e", Phi: coord.PhiFull}}).write(&w)
+	if len(w.b) != minReportRow {
+		t.Errorf("the shortest report row has %d bytes, not %d", len(w.b), minReportRow)
+	}
+	w.b = nil
+	(&VerdictRow{Endpoint: "e", Phi: coord.PhiFull}).write(&w)
+	if len(w.b) != minVerdictRow {
+		t.Errorf("the shortest verdict row has %d bytes, not %d", len(w.b), minVerdictRow)
+	}
+}

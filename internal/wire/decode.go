@@ -1,0 +1,178 @@
+package wire
+
+import (
+	"encoding/binary"
+	"slices"
+	"time"
+
+	"github.com/murmuration-go/murmuration/internal/coord"
+)
+
+// Decode reads one message. Every error is an *Error. The message shares
+// nothing with b.
+func Decode(b []byte) (Message, error) {
+	m, _, err := decode(b)
+	return m, err
+}
+
+// decode also reports whether it skipped something that it did not know.
+func decode(b []byte) (m Message, skipped bool, err error) {
+	if err := checkHeader(b); err != nil {
+		return Message{}, false, err
+	}
+	kind, rest := Kind(b[0]), b[headerSize:]
+	switch kind {
+	case KindReport:
+		d := decoder[ReportRow]{least: minReportRow, read: func(r *reader, service string, row *ReportRow) {
+			row.Service = service
+			row.read(r)
+		}}
+		if err := d.message(rest); err != nil {
+			return Message{}, false, err
+		}
+		return Message{Kind: kind, Report: &Report{Origin: d.origin, Rows: d.rows}}, d.skipped, nil
+	case KindVerdicts:
+		if len(rest) < ageSize {
+			return Message{}, false, errorf(Truncated, "age")
+		}
+		age := time.Duration(binary.BigEndian.Uint32(rest)) * time.Millisecond
+		d := decoder[VerdictRow]{least: minVerdictRow, read: func(r *reader, service string, row *VerdictRow) {
+			row.Service = service
+			row.read(r)
+		}}
+		if err := d.message(rest[ageSize:]); err != nil {
+			return Message{}, false, err
+		}
+		return Message{Kind: kind, Verdicts: &Verdicts{Origin: d.origin, Age: age, Rows: d.rows}}, d.skipped, nil
+	}
+	return Message{}, false, errorf(UnknownKind, "%d", kind)
+}
+
+// checkHeader looks at the version before anything that a later version may
+// have changed.
+func checkHeader(b []byte) error {
+	switch {
+	case len(b) < headerSize:
+		return errorf(Truncated, "header")
+	case b[1] > Version:
+		return errorf(Future, "version %d; ours is %d", b[1], Version)
+	case b[1] == 0:
+		return errorf(BadValue, "version 0")
+	case len(b) > MaxMessage:
+		return errorf(TooLarge, "%d bytes; the limit is %d", len(b), MaxMessage)
+	}
+	return nil
+}
+
+// decoder reads the sections of a message with rows of type R.
+type decoder[R any] struct {
+	least int // size of the shortest row
+	read  func(r *reader, service string, row *R)
+
+	origin  Origin
+	rows    []R
+	service string // of the last row
+	skipped bool
+}
+
+func (d *decoder[R]) message(b []byte) *Error {
+	r := reader{b: b}
+	var last uint64 // tag of the section before
+	for len(r.b) > 0 {
+		tag := r.number("section tag")
+		if r.err == nil && tag == 0 {
+			r.fail(errorf(Trailing, "%d bytes", len(r.b)+1))
+		}
+		payload := r.block("section")
+		if r.err != nil {
+			return r.err
+		}
+		if err := d.section(tag, last, payload); err != nil {
+			return err
+		}
+		last = tag
+	}
+	if d.origin.Member == "" {
+		return errorf(Missing, "origin")
+	}
+	return nil
+}
+
+func (d *decoder[R]) section(tag, last uint64, payload []byte) *Error {
+	switch {
+	case tag < last:
+		return errorf(NonCanonical, "section %d after section %d", tag, last)
+	case tag == tagOrigin && last == tagOrigin:
+		return errorf(NonCanonical, "two origins")
+	case tag > tagOrigin && d.origin.Member == "":
+		return errorf(Missing, "origin")
+	}
+	switch tag {
+	case tagOrigin:
+		return d.readOrigin(payload)
+	case tagService:
+		return d.readService(payload)
+	}
+	d.skipped = true
+	return nil
+}
+
+func (d *decoder[R]) readOrigin(payload []byte) *Error {
+	r := reader{b: payload}
+	d.origin.Member = r.name("member", MaxMember)
+	d.origin.Incarnation = r.number("incarnation")
+	d.origin.Seq = r.number("seq")
+	d.skipped = d.skipped || len(r.b) > 0
+	return r.err
+}
+
+func (d *decoder[R]) readService(payload []byte) *Error {
+	r := reader{b: payload}
+	service := r.name("service", coord.MaxName)
+	if r.err != nil {
+		return r.err
+	}
+	if len(d.rows) > 0 && service == d.service {
+		return errorf(NonCanonical, "two neighbouring sections of one service")
+	}
+	d.service = service
+	n, err := d.countRows(r.b)
+	if err != nil {
+		return err
+	}
+	first := len(d.rows)
+	d.rows = slices.Grow(d.rows, n)[:first+n]
+	var fields reader
+	for i := first; i < first+n; i++ {
+		fields.b = r.block("row")
+		d.read(&fields, service, &d.rows[i])
+		if fields.err != nil {
+			return fields.err.in(i)
+		}
+		d.skipped = d.skipped || len(fields.b) > 0
+	}
+	return nil
+}
+
+// countRows counts the rows of a section by their lengths alone, so that too
+// many, or too short ones, cost no memory.
+func (d *decoder[R]) countRows(b []byte) (n int, err *Error) {
+	r := reader{b: b}
+	for len(r.b) > 0 {
+		row := r.block("row")
+		switch {
+		case r.err != nil:
+			return 0, r.err.in(len(d.rows) + n)
+		case len(row) < d.least:
+			return 0, errorf(Truncated, "%d bytes; the shortest has %d", len(row), d.least).in(len(d.rows) + n)
+		}
+		n++
+	}
+	switch {
+	case n == 0:
+		return 0, errorf(Missing, "rows of a service")
+	case len(d.rows)+n > MaxRows:
+		return 0, errorf(TooManyRows, "%d; the limit is %d", len(d.rows)+n, MaxRows)
+	}
+	return n, nil
+}

@@ -1,0 +1,188 @@
+package wire
+
+import (
+	"encoding/hex"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/murmuration-go/murmuration/internal/coord"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files of the current version")
+
+const (
+	us = time.Microsecond
+	ms = time.Millisecond
+)
+
+func typicalReport(rows int) *Report {
+	r := &Report{Origin: Origin{Member: "web-7f9c-k2x4q", Incarnation: 1, Seq: 48231}}
+	for i := range rows {
+		r.Rows = append(r.Rows, ReportRow{
+			Service: "payments",
+			Health:  255,
+			L0:      11840 * us,
+			Sample: coord.Sample{
+				Endpoint: fmt.Sprintf("10.4.17.%d:8443", 100+i),
+				Phi:      coord.PhiFull,
+				Tag:      3,
+				Timeout:  time.Second,
+				Totals: coord.Totals{
+					Demand: 812345, OK: 811002, OKLatency: 9_718_334_201 * us,
+					FailSlow: 941, FailFast: 377, Retries: 1204, RetriesOK: 1077,
+				},
+				Tagged: coord.TagCounts{
+					Sent: 51230, OK: 51201, OKLatency: 612_004_113 * us, FailSlow: 12, FailFast: 9,
+				},
+			},
+		})
+	}
+	return r
+}
+
+func typicalVerdicts() *Verdicts {
+	return &Verdicts{
+		Origin: Origin{Member: "web-7f9c-k2x4q", Incarnation: 1, Seq: 977},
+		Age:    1234 * ms,
+		Rows: []VerdictRow{
+			{
+				Service: "payments", Endpoint: "10.4.17.100:8443", Phi: 16384, Mode: coord.RetryNone, State: Dim,
+				L0: 11840 * us, Thr: 111840 * us, Latency: 402113 * us, Window: 5 * time.Second,
+				Demand: 1_204_250, Reporters: 41, Failures: 3120, Outcomes: 4417,
+			},
+			{
+				Service: "payments", Endpoint: "10.4.17.101:8443", Phi: coord.PhiFull, Mode: coord.RetryRatio, State: NotLoad,
+				L0: 9001 * us, Thr: 99010 * us, Latency: 9100 * us, Window: 5 * time.Second,
+				Demand: 980_000, Reporters: 40, Failures: 310, Outcomes: 4800,
+			},
+			{Service: "search", Endpoint: "east", Phi: coord.PhiFull},
+		},
+	}
+}
+
+// largestReportRow has every field at its longest.
+func largestReportRow() ReportRow {
+	return ReportRow{
+		Service: strings.Repeat("s", coord.MaxName),
+		L0:      MaxSpan,
+		Sample: coord.Sample{
+			Endpoint: strings.Repeat("e", coord.MaxName),
+			Tag:      1<<64 - 1,
+			Timeout:  MaxSpan,
+			Totals: coord.Totals{
+				Demand: MaxCount, OK: MaxCount, OKLatency: MaxSum,
+				FailSlow: MaxCount, FailFast: MaxCount, Retries: MaxCount, RetriesOK: MaxCount,
+			},
+			Tagged: coord.TagCounts{
+				Sent: MaxCount, OK: MaxCount, OKLatency: MaxSum, FailSlow: MaxCount, FailFast: MaxCount,
+			},
+		},
+	}
+}
+
+var largestOrigin = Origin{Member: strings.Repeat("m", MaxMember), Incarnation: 1<<64 - 1, Seq: 1<<64 - 1}
+
+func goldenMessages() map[string]Message {
+	several := typicalReport(3)
+	several.Rows[1].Service = "search"
+	several.Rows[2].Service = "payments" // costs its name again
+	several.Rows[2].Phi, several.Rows[2].Health = 655, 128
+	report := func(r *Report) Message { return Message{Kind: KindReport, Report: r} }
+	verdicts := func(v *Verdicts) Message { return Message{Kind: KindVerdicts, Verdicts: v} }
+	return map[string]Message{
+		"report":           report(typicalReport(2)),
+		"report-services":  report(several),
+		"report-empty":     report(&Report{Origin: Origin{Member: "m"}}),
+		"report-largest":   report(&Report{Origin: largestOrigin, Rows: []ReportRow{largestReportRow()}}),
+		"report-zero-row":  report(&Report{Origin: Origin{Member: "m"}, Rows: []ReportRow{{Service: "s", Sample: coord.Sample{Endpoint: "é"}}}}),
+		"verdicts":         verdicts(typicalVerdicts()),
+		"verdicts-empty":   verdicts(&Verdicts{Origin: Origin{Member: "m"}}),
+		"verdicts-max-age": verdicts(&Verdicts{Origin: Origin{Member: "m"}, Age: MaxAge, Rows: []VerdictRow{{Service: "s", Endpoint: "e"}}}),
+	}
+}
+
+// encode encodes whichever message m is.
+func encode(m Message) ([]byte, error) {
+	if m.Kind == KindReport {
+		return AppendReport(nil, m.Report)
+	}
+	return AppendVerdicts(nil, m.Verdicts)
+}
+
+func mustEncode(t testing.TB, m Message) []byte {
+	t.Helper()
+	b, err := encode(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestGolden pins the bytes of version 1: a build that writes other bytes, or
+// reads these differently, cannot share a cluster with those in the field.
+func TestGolden(t *testing.T) {
+	dir := filepath.Join("testdata", fmt.Sprintf("v%d", Version))
+	for name, m := range goldenMessages() {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(dir, name+".hex")
+			got := mustEncode(t, m)
+			if *update {
+				if err := os.MkdirAll(dir, 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(file, []byte(hexLines(got)), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want := readHex(t, file)
+			if string(got) != string(want) {
+				t.Errorf("encoded\n%swant\n%s", hexLines(got), hexLines(want))
+			}
+			back, skipped, err := decode(want)
+			if err != nil || skipped {
+				t.Fatalf("decode: skipped %v, error %v", skipped, err)
+			}
+			if !reflect.DeepEqual(back, m) {
+				t.Errorf("decoded %+v\nwant %+v", back, m)
+			}
+		})
+	}
+}
+
+func hexLines(b []byte) string {
+	var s strings.Builder
+	for len(b) > 0 {
+		n := min(32, len(b))
+		fmt.Fprintf(&s, "%x\n", b[:n])
+		b = b[n:]
+	}
+	return s.String()
+}
+
+func readHex(t testing.TB, file string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := hex.DecodeString(strings.Join(strings.Fields(string(text)), ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestRowSize holds the size that the traffic estimates rest on.
+func TestRowSize(t *testing.T) {
+	two := len(mustEncode(t, Message{Kind: KindReport, Report: typicalReport(2)}))
+	four := len(mustEncode(t, Message{Kind: KindReport, Report: typicalReport(4)}))
+	if row := (four - two) / 2; row < 40 || row > 60 {
+		t.Errorf("a typical report row has %d bytes, want 40 to 60", row)
+	}
+}

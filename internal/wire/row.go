@@ -1,0 +1,92 @@
+package wire
+
+import "github.com/murmuration-go/murmuration/internal/coord"
+
+// The fields of rows, in the order of the wire: each write has its read below
+// it. New fields go at the end and must be optional to the reader.
+
+// The shortest possible rows: one byte a field, two for a name.
+const (
+	minReportRow  = 19
+	minVerdictRow = 13
+)
+
+func (row *ReportRow) write(w *writer) {
+	w.name("endpoint", row.Endpoint, coord.MaxName)
+	w.number(uint64(255 - row.Health))
+	w.number(uint64(coord.PhiFull - row.Phi))
+	w.duration("L0", row.L0, MaxSpan)
+	w.number(row.Tag)
+	w.duration("timeout", row.Timeout, MaxSpan)
+
+	t := &row.Totals
+	w.count(t.Demand)
+	w.count(t.OK)
+	w.duration("latency sum", t.OKLatency, MaxSum)
+	w.count(t.FailSlow)
+	w.count(t.FailFast)
+	w.count(t.Retries)
+	w.count(t.RetriesOK)
+
+	g := &row.Tagged
+	w.count(g.Sent)
+	w.count(g.OK)
+	w.duration("tagged latency sum", g.OKLatency, MaxSum)
+	w.count(g.FailSlow)
+	w.count(g.FailFast)
+}
+
+func (row *ReportRow) read(r *reader) {
+	row.Endpoint = r.name("endpoint", coord.MaxName)
+	row.Health = 255 - uint8(r.upTo("health", 255))
+	row.Phi = coord.PhiFull - coord.Phi(r.upTo("phi", uint64(coord.PhiFull)))
+	row.L0 = r.duration("L0", MaxSpan)
+	row.Tag = r.number("tag")
+	row.Timeout = r.duration("timeout", MaxSpan)
+
+	t := &row.Totals
+	t.Demand = r.count("demand")
+	t.OK = r.count("ok")
+	t.OKLatency = r.duration("latency sum", MaxSum)
+	t.FailSlow = r.count("slow failures")
+	t.FailFast = r.count("fast failures")
+	t.Retries = r.count("retries")
+	t.RetriesOK = r.count("retries ok")
+
+	g := &row.Tagged
+	g.Sent = r.count("tagged sent")
+	g.OK = r.count("tagged ok")
+	g.OKLatency = r.duration("tagged latency sum", MaxSum)
+	g.FailSlow = r.count("tagged slow failures")
+	g.FailFast = r.count("tagged fast failures")
+}
+
+func (row *VerdictRow) write(w *writer) {
+	w.name("endpoint", row.Endpoint, coord.MaxName)
+	w.number(uint64(coord.PhiFull - row.Phi))
+	w.upTo("mode", uint64(row.Mode), uint64(coord.RetryNone))
+	w.upTo("state", uint64(row.State), uint64(Dim))
+	w.duration("L0", row.L0, MaxSpan)
+	w.duration("threshold", row.Thr, MaxSpan)
+	w.duration("latency", row.Latency, MaxSpan)
+	w.duration("window", row.Window, MaxSpan)
+	w.count(row.Demand)
+	w.count(row.Reporters)
+	w.count(row.Failures)
+	w.count(row.Outcomes)
+}
+
+func (row *VerdictRow) read(r *reader) {
+	row.Endpoint = r.name("endpoint", coord.MaxName)
+	row.Phi = coord.PhiFull - coord.Phi(r.upTo("phi", uint64(coord.PhiFull)))
+	row.Mode = coord.Mode(r.upTo("mode", uint64(coord.RetryNone)))
+	row.State = State(r.upTo("state", uint64(Dim)))
+	row.L0 = r.duration("L0", MaxSpan)
+	row.Thr = r.duration("threshold", MaxSpan)
+	row.Latency = r.duration("latency", MaxSpan)
+	row.Window = r.duration("window", MaxSpan)
+	row.Demand = r.count("demand")
+	row.Reporters = r.count("reporters")
+	row.Failures = r.count("failures")
+	row.Outcomes = r.count("outcomes")
+}

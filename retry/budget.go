@@ -1,0 +1,247 @@
+package retry
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/frugal"
+	"github.com/murmuration-go/murmuration/internal/ledger"
+)
+
+// Cluster is the coordination that a budget may take part in; *gossip.Cluster
+// implements it. Nil, or a nil pointer, means local only.
+type Cluster = coord.Cluster
+
+// BudgetConfig configures a Budget. Where a field has a default, zero means the
+// default and a negative number means none.
+type BudgetConfig struct {
+	// Service is the upstream that the budget is for. All budgets of one
+	// process for the same service and cluster are one. Needed only with a
+	// Cluster; at most 64 bytes.
+	Service string
+
+	// Cluster is the cluster whose advice the budget follows: it is emptied
+	// when the service is in trouble.
+	Cluster Cluster
+
+	// Ratio is how many retries each first try earns. Default 0.1.
+	Ratio float64
+
+	// Burst is the most tokens the budget holds, and what it starts with.
+	// The default without a Cluster is 10, starting full, for a lone client
+	// must be able to retry its first calls. With a Cluster it is as many as
+	// there are first tries in a second, within [1, 2], starting with 1:
+	// bursts add up over the members.
+	Burst float64
+
+	// Stipend is how many tokens per second the whole cluster mints for
+	// services so quiet that the ratio earns nothing. Each member mints its
+	// share: Stipend / MaxMembers if that is set, which is a hard bound;
+	// else Stipend over the largest membership of the last 10 minutes, and
+	// at most half its own rate of first tries. Without a Cluster it is
+	// minted only if MaxMembers is set. Default 10 per second.
+	Stipend float64
+
+	// MaxMembers is the largest number of members the cluster can have, 0
+	// if unknown. Setting it keeps the stipend's bound in any partition.
+	MaxMembers int
+}
+
+// Validate reports every fault of the configuration at once, as errors joined
+// together, each a *ConfigError.
+func (c BudgetConfig) Validate() error {
+	var faults []error
+	bad := func(field, format string, args ...any) {
+		faults = append(faults, &ConfigError{Field: "BudgetConfig." + field, Problem: fmt.Sprintf(format, args...)})
+	}
+	if coord.Present(c.Cluster) || c.Service != "" {
+		if err := coord.CheckName(c.Service); err != nil {
+			bad("Service", "%v (a budget in a cluster needs the name of its upstream)", err)
+		}
+	}
+	for _, f := range []struct {
+		name string
+		v    float64
+		most float64
+	}{{"Ratio", c.Ratio, 10}, {"Burst", c.Burst, 1e6}, {"Stipend", c.Stipend, 1e6}} {
+		if math.IsNaN(f.v) || f.v > f.most {
+			bad(f.name, "is %v; it must be a number up to %v", f.v, f.most)
+		}
+	}
+	if c.MaxMembers < 0 {
+		bad("MaxMembers", "is %d; it cannot be negative (0 means unknown)", c.MaxMembers)
+	}
+	return errors.Join(faults...)
+}
+
+// Budget bounds the retries of one service: first tries earn them, retries
+// spend them. It has no floor, since floors add up over the members of a fleet.
+// It is safe for concurrent use, and a nil *Budget never refuses.
+//
+// The arithmetic is a token bucket with a twist: see package ledger's comment
+// in the source, or DESIGN in the README.
+type Budget struct {
+	service string
+	shared  *coord.Service
+	ratio   ledger.Tokens
+	burst   ledger.Tokens // 0: as the traffic; negative: only fractions of a token are held
+	stipend float64
+	max     int
+	ledger  *ledger.Ledger
+	latency frugal.Median
+}
+
+const defaultBurst = 10
+
+type budgetKey struct{}
+
+// NewBudget returns a budget. It panics on a BudgetConfig that Validate refuses.
+func NewBudget(c BudgetConfig) *Budget {
+	if err := c.Validate(); err != nil {
+		panic(err)
+	}
+	shared := coord.Resolve(c.Cluster, c.Service)
+	if shared == nil {
+		return newBudget(c, nil)
+	}
+	return shared.Attach(budgetKey{}, func() any { return newBudget(c, shared) }).(*Budget)
+}
+
+func newBudget(c BudgetConfig, shared *coord.Service) *Budget {
+	b := &Budget{service: c.Service, shared: shared, stipend: max(c.Stipend, 0), max: c.MaxMembers}
+	switch {
+	case c.Ratio == 0:
+		b.ratio = ledger.Of(.1)
+	case c.Ratio > 0:
+		b.ratio = ledger.Of(c.Ratio)
+	}
+	if c.Stipend == 0 {
+		b.stipend = 10
+	}
+	start := ledger.One
+	switch {
+	case c.Burst > 0:
+		b.burst = ledger.Of(c.Burst)
+		start = b.burst
+	case c.Burst < 0:
+		b.burst, start = -1, 0
+	case shared == nil:
+		b.burst = ledger.Of(defaultBurst)
+		start = b.burst
+	}
+	b.ledger = ledger.New(coord.Now(), start)
+	return b
+}
+
+// limit is the most the bucket holds now.
+func (b *Budget) limit() ledger.Tokens {
+	switch {
+	case b.burst > 0:
+		return b.burst
+	case b.burst < 0:
+		return ledger.One
+	}
+	return ledger.One * ledger.Tokens(min(max(b.shared.Load(), 1), 2))
+}
+
+// firstTry earns. Under a verdict that stops retries nothing is earned: tokens
+// saved up meanwhile and released together would make the trouble anew.
+func (b *Budget) firstTry(mode Mode) {
+	if b == nil {
+		return
+	}
+	b.ledger.Burn(b.shared.Burns())
+	if mode != coord.RetryNone {
+		b.ledger.Earn(b.ratio, b.limit())
+	}
+}
+
+// token is a token taken, to be given back if its retry is never sent.
+type token struct {
+	burns uint64
+	taken bool
+}
+
+// take spends a token, or reports false.
+func (b *Budget) take(mode Mode) (token, bool) {
+	if b == nil {
+		return token{}, true
+	}
+	b.ledger.Burn(b.shared.Burns())
+	if mode == coord.RetryNone {
+		return token{}, false
+	}
+	b.ledger.Mint(coord.Now(), b.mintRate(mode), b.limit())
+	t := token{burns: b.ledger.Burns(), taken: true}
+	return t, b.ledger.Take(rand.Float64())
+}
+
+func (b *Budget) giveBack(t token) {
+	if b != nil && t.taken {
+		b.ledger.GiveBack(t.burns, b.limit())
+	}
+}
+
+// mintRate is this member's share of the stipend, in tokens per second.
+func (b *Budget) mintRate(mode Mode) float64 {
+	if mode != coord.RetryAll {
+		return 0
+	}
+	if b.max > 0 {
+		return b.stipend / float64(b.max)
+	}
+	if b.shared == nil {
+		return 0
+	}
+	width := b.shared.Width(coord.Now())
+	if width == 0 {
+		return 0
+	}
+	rate := b.shared.Load()
+	return min(b.stipend/float64(width), float64(rate)/2)
+}
+
+// Tokens is what the budget holds: at most its burst, and as little as -1, a
+// debt.
+func (b *Budget) Tokens() float64 {
+	if b == nil {
+		return math.Inf(1)
+	}
+	b.ledger.Burn(b.shared.Burns())
+	return b.ledger.Balance().Float()
+}
+
+// Spent counts the retries paid for so far.
+func (b *Budget) Spent() uint64 {
+	if b == nil {
+		return 0
+	}
+	return b.ledger.Spent()
+}
+
+// Service is the name that the budget was made with.
+func (b *Budget) Service() string {
+	if b == nil {
+		return ""
+	}
+	return b.service
+}
+
+// Latency is the observed median latency of the successful attempts of Do and
+// Value with this budget, 0 while unknown.
+func (b *Budget) Latency() time.Duration {
+	if b == nil {
+		return 0
+	}
+	return b.latency.Value()
+}
+
+func (b *Budget) observe(latency time.Duration) {
+	if b != nil {
+		b.latency.Add(latency)
+	}
+}

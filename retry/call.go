@@ -1,0 +1,171 @@
+package retry
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/murmuration-go/murmuration/internal/coord"
+)
+
+// Call is one call on its way through a Policy, attempt by attempt. Do and Value
+// are made of it; use it directly only where each attempt needs a choice of its
+// own, as package failover does. A Call is for one goroutine.
+//
+//	c := retry.Begin(&policy)
+//	c.FirstTry(retry.ModeAll)
+//	for {
+//		err := attempt(c.Number())
+//		if err == nil {
+//			c.Succeeded()
+//			return nil
+//		}
+//		if !c.Next(ctx, err, retry.Route{}) {
+//			return c.Err()
+//		}
+//	}
+type Call struct {
+	policy *Policy
+	number int // of the attempt under way
+	sent   int
+	paid   token
+	last   error // of the last attempt that was sent
+	stop   error
+}
+
+// Begin begins a call.
+func Begin(p *Policy) Call { return Call{policy: p, number: 1} }
+
+// FirstTry tells that the call's first attempt is being sent, which earns the
+// budget a fraction of a retry; mode is what the cluster says of the endpoint it
+// goes to, and under ModeNone nothing is earned.
+func (c *Call) FirstTry(mode Mode) { c.policy.Budget.firstTry(mode) }
+
+// Number is the number of the attempt under way, from 1.
+func (c *Call) Number() int { return c.number }
+
+// Sent is how many attempts were sent.
+func (c *Call) Sent() int { return c.sent }
+
+// Succeeded ends the call well.
+func (c *Call) Succeeded() { c.sent++ }
+
+// Route is where a retry would go.
+type Route struct {
+	// Mode is what the cluster says of the endpoint. Under ModeNone there
+	// is no retry, and Off becomes the Stop of the call's Error, nil
+	// standing for ErrRetriesOff.
+	Mode Mode
+	Off  error
+	// Latency is how long the endpoint typically takes, 0 if unknown.
+	Latency time.Duration
+}
+
+// Next takes the error of the attempt under way, decides whether there is to be
+// another one, and waits for it. When it reports false the call has ended with
+// Err.
+//
+// An error that says NotSent() true means that the attempt was refused and
+// never sent: its token is given back and the call ends.
+func (c *Call) Next(ctx context.Context, err error, to Route) bool {
+	budget := c.policy.Budget
+	if notSent(err) {
+		budget.giveBack(c.paid)
+		c.stop = err
+		return false
+	}
+	c.sent++
+	c.last = err
+	after, retryable := c.worth(ctx, err)
+	if !retryable || c.number >= c.policy.maxAttempts() {
+		return false
+	}
+	if to.Mode == ModeNone {
+		if c.stop = to.Off; to.Off == nil {
+			c.stop = ErrRetriesOff
+		}
+		return false
+	}
+	wait := max(jitter(c.policy.backoff(c.number, to.Latency)), min(after, maxAfter))
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait+to.Latency {
+		c.stop = errNoTime
+		return false
+	}
+	paid, ok := budget.take(to.Mode)
+	if !ok {
+		c.stop = ErrBudgetExhausted
+		return false
+	}
+	c.paid = paid
+	if h := c.policy.Hooks.Wait; h != nil {
+		h(ctx, Attempt{Service: budget.Service(), Number: c.number}, err, wait)
+	}
+	if !sleep(ctx, wait) {
+		budget.giveBack(c.paid)
+		c.stop = context.Cause(ctx)
+		return false
+	}
+	c.number++
+	return true
+}
+
+// worth reports whether an error is worth another attempt, and the least wait
+// before it.
+func (c *Call) worth(ctx context.Context, err error) (after time.Duration, ok bool) {
+	if ctx.Err() != nil { // the caller has gone, whatever the attempt says
+		c.stop = context.Cause(ctx)
+		return 0, false
+	}
+	var m *markedError
+	if errors.As(err, &m) {
+		if m.after < 0 {
+			return 0, false
+		}
+		after = m.after
+	}
+	if r := c.policy.Retryable; r != nil && !r(err) {
+		return 0, false
+	}
+	return after, true
+}
+
+// Err is the error of a call that ended without success: a *Error if anything
+// was sent, else the refusal itself.
+func (c *Call) Err() error {
+	if c.sent == 0 {
+		return c.stop
+	}
+	if errors.Is(c.last, c.stop) {
+		return &Error{Attempts: c.sent, Err: c.last}
+	}
+	return &Error{Attempts: c.sent, Err: c.last, Stop: c.stop}
+}
+
+// Context returns the context for the attempt under way: bounded by the
+// policy's AttemptTimeout, and telling a breaker which attempt it is.
+func (c *Call) Context(ctx context.Context) (context.Context, context.CancelFunc) {
+	if c.number > 1 {
+		ctx = coord.WithAttempt(ctx, c.number)
+	}
+	if t := c.policy.AttemptTimeout; t > 0 {
+		return context.WithTimeoutCause(ctx, t, errAttempt)
+	}
+	return ctx, noCancel
+}
+
+func noCancel() {}
+
+// sleep waits, and reports false if the context ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,98 @@
+package retry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ErrBudgetExhausted is among the causes of an Error when a retry was wanted
+// but the budget had no token for it.
+var ErrBudgetExhausted = errors.New("retry: budget exhausted: first tries have not earned another retry")
+
+// ErrRetriesOff is among the causes of an Error when the cluster has turned
+// retries off, because the endpoint is in trouble and they would not help.
+var ErrRetriesOff = errors.New("retry: retries are off by the cluster's verdict")
+
+var (
+	errNoTime  = fmt.Errorf("retry: another attempt would not fit the deadline: %w", context.DeadlineExceeded)
+	errAttempt = fmt.Errorf("retry: attempt timed out: %w", context.DeadlineExceeded)
+)
+
+// Error is what Do returns once at least one attempt has been made and none has
+// succeeded. errors.Is and errors.As see through it to Err and Stop.
+type Error struct {
+	// Attempts is how many attempts were made.
+	Attempts int
+	// Err is the last attempt's error.
+	Err error
+	// Stop is why there was no further attempt: ErrBudgetExhausted,
+	// ErrRetriesOff, a refusal by a breaker, the deadline, or the caller's
+	// cancellation. It is nil when all attempts were used or Err is not
+	// worth a retry.
+	Stop error
+}
+
+func (e *Error) Error() string {
+	times := fmt.Sprintf("%d attempts", e.Attempts)
+	if e.Attempts == 1 {
+		times = "1 attempt"
+	}
+	if e.Stop == nil {
+		return fmt.Sprintf("failed after %s: %v", times, e.Err)
+	}
+	return fmt.Sprintf("failed after %s: %v (%v)", times, e.Err, e.Stop)
+}
+
+// Unwrap returns Err and Stop.
+func (e *Error) Unwrap() []error {
+	if e.Stop == nil {
+		return []error{e.Err}
+	}
+	return []error{e.Err, e.Stop}
+}
+
+// Permanent marks an error as not worth a retry. It unwraps to err;
+// Permanent(nil) is nil.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &markedError{err: err, after: -1}
+}
+
+// After marks an error as carrying the server's wish to be left alone for d
+// (Retry-After, gRPC's retry pushback). The wait before the next attempt is
+// then at least d, but no wish above 30 s is heeded in full. A negative d means
+// that the server wants no retry at all. After(nil, d) is nil.
+func After(err error, d time.Duration) error {
+	if err == nil {
+		return nil
+	}
+	return &markedError{err: err, after: d}
+}
+
+const maxAfter = 30 * time.Second
+
+type markedError struct {
+	err   error
+	after time.Duration
+}
+
+func (e *markedError) Error() string { return e.err.Error() }
+func (e *markedError) Unwrap() error { return e.err }
+
+// notSent reports whether an error says that nothing reached the endpoint.
+func notSent(err error) bool {
+	var e interface{ NotSent() bool }
+	return errors.As(err, &e) && e.NotSent()
+}
+
+// ConfigError is one fault of a Policy or BudgetConfig.
+type ConfigError struct {
+	Field   string // name of the field
+	Problem string // what is wrong with it, and what would be right
+}
+
+func (e *ConfigError) Error() string { return "retry: " + e.Field + " " + e.Problem }

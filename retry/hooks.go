@@ -1,0 +1,75 @@
+package retry
+
+import (
+	"context"
+	"time"
+
+	"github.com/murmuration-go/murmuration/internal/coord"
+)
+
+// Hooks are optional functions that are told of calls and attempts. They run on
+// the goroutine of the call and should return soon, since the call waits for
+// them.
+type Hooks struct {
+	// CallStart begins a call. The context it returns is used for the call.
+	CallStart func(ctx context.Context, service string) context.Context
+	// CallEnd ends a call that began with CallStart.
+	CallEnd func(ctx context.Context, c CallInfo)
+	// AttemptStart begins an attempt. The context it returns is used for the
+	// attempt.
+	AttemptStart func(ctx context.Context, a Attempt) context.Context
+	// AttemptEnd ends an attempt that began with AttemptStart. An err that
+	// says NotSent() true means that the attempt was refused and not sent.
+	AttemptEnd func(ctx context.Context, a Attempt, err error)
+	// Wait is told before the wait that precedes a retry; a is the attempt
+	// that failed with err.
+	Wait func(ctx context.Context, a Attempt, err error, wait time.Duration)
+}
+
+// Attempt says which attempt of which call it is.
+type Attempt struct {
+	Service, Endpoint string // empty when unknown
+	Number            int    // from 1
+}
+
+// CallInfo says how a call ended.
+type CallInfo struct {
+	Service  string
+	Attempts int // sent
+	Err      error
+	Took     time.Duration
+}
+
+// Begin tells of a call's start, and returns the context for the call and what
+// tells of its end. It is for those who drive a Call.
+func (h *Hooks) Begin(ctx context.Context, service string) (context.Context, func(attempts int, err error)) {
+	if h.CallStart == nil && h.CallEnd == nil {
+		return ctx, noEnd
+	}
+	if h.CallStart != nil {
+		ctx = h.CallStart(ctx, service)
+	}
+	start := coord.Now()
+	return ctx, func(attempts int, err error) {
+		if h.CallEnd != nil {
+			h.CallEnd(ctx, CallInfo{Service: service, Attempts: attempts, Err: err, Took: coord.Now() - start})
+		}
+	}
+}
+
+func noEnd(int, error) {}
+
+// BeginAttempt tells of an attempt's start, and returns the context for it.
+func (h *Hooks) BeginAttempt(ctx context.Context, a Attempt) context.Context {
+	if h.AttemptStart == nil {
+		return ctx
+	}
+	return h.AttemptStart(ctx, a)
+}
+
+// EndAttempt tells of an attempt's end.
+func (h *Hooks) EndAttempt(ctx context.Context, a Attempt, err error) {
+	if h.AttemptEnd != nil {
+		h.AttemptEnd(ctx, a, err)
+	}
+}

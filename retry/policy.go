@@ -1,0 +1,111 @@
+package retry
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/murmuration-go/murmuration/internal/coord"
+)
+
+// Policy says when and how often to retry. The zero Policy makes up to three
+// attempts with full-jitter backoff and no budget. Where a field has a default,
+// zero means the default and a negative number means off.
+type Policy struct {
+	// MaxAttempts is the most attempts of a call, the first included.
+	// Default 3; negative, like 1, means no retries.
+	MaxAttempts int
+
+	// BaseDelay and MaxDelay shape the wait before the n-th retry: uniform
+	// within [0, min(MaxDelay, BaseDelay * 2^(n-1))] (full jitter; Brooker,
+	// "Exponential backoff and jitter", 2015). The base is at least the
+	// observed median latency when the Policy has a Budget. Defaults 10 ms
+	// and 2 s; a negative BaseDelay means no wait.
+	BaseDelay, MaxDelay time.Duration
+
+	// AttemptTimeout bounds each attempt, within the caller's own deadline.
+	// Default none.
+	AttemptTimeout time.Duration
+
+	// Budget bounds the retries of all calls together. Nil means no bound
+	// but MaxAttempts.
+	Budget *Budget
+
+	// Retryable says whether an error is worth another attempt. Nil means
+	// every error is. Errors marked by Permanent, the caller's cancellation
+	// and refusals that never reached the endpoint are decided before it is
+	// asked. It must be safe for concurrent use.
+	Retryable func(error) bool
+
+	// Hooks are told what happens.
+	Hooks Hooks
+}
+
+// Validate reports every fault of the policy at once, as errors joined together,
+// each a *ConfigError. Do does not call it: a faulty policy is obeyed as far as
+// it goes.
+func (p Policy) Validate() error {
+	var faults []error
+	bad := func(field, format string, args ...any) {
+		faults = append(faults, &ConfigError{Field: "Policy." + field, Problem: fmt.Sprintf(format, args...)})
+	}
+	if p.AttemptTimeout < 0 {
+		bad("AttemptTimeout", "is %v; it cannot be negative (0 means none)", p.AttemptTimeout)
+	}
+	if p.MaxDelay < 0 {
+		bad("MaxDelay", "is %v; it cannot be negative (0 means 2s; for no wait set BaseDelay to -1)", p.MaxDelay)
+	}
+	if p.MaxDelay > 0 && p.BaseDelay > p.MaxDelay {
+		bad("BaseDelay", "is %v, above MaxDelay %v", p.BaseDelay, p.MaxDelay)
+	}
+	return errors.Join(faults...)
+}
+
+func (p *Policy) maxAttempts() int {
+	switch {
+	case p.MaxAttempts == 0:
+		return 3
+	case p.MaxAttempts < 0:
+		return 1
+	}
+	return p.MaxAttempts
+}
+
+// backoff returns the longest wait before the n-th retry (from 1) of an endpoint
+// that typically answers within typical.
+func (p *Policy) backoff(n int, typical time.Duration) time.Duration {
+	base, top := p.BaseDelay, p.MaxDelay
+	switch {
+	case base < 0:
+		return 0
+	case base == 0:
+		base = 10 * time.Millisecond
+	}
+	if top <= 0 {
+		top = 2 * time.Second
+	}
+	base = max(base, typical)
+	for ; n > 1 && base < top; n-- {
+		base *= 2
+	}
+	return min(base, top)
+}
+
+// jitter draws the wait.
+func jitter(longest time.Duration) time.Duration {
+	if longest <= 0 {
+		return 0
+	}
+	return time.Duration(rand.Int64N(int64(longest) + 1))
+}
+
+// Mode says which retries the cluster lets through.
+type Mode = coord.Mode
+
+// The retry modes, in order of restriction.
+const (
+	ModeAll   = coord.RetryAll   // whatever the budget allows
+	ModeRatio = coord.RetryRatio // only what first tries earned
+	ModeNone  = coord.RetryNone  // none
+)

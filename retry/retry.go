@@ -1,0 +1,61 @@
+// Package retry repeats calls that failed, within bounds that hold for a whole
+// fleet.
+//
+// Do and Value run a function until it succeeds, the policy says stop, or the
+// caller's context ends. Waits are full-jitter backoff; a wait that does not
+// fit the deadline is not begun. A Budget bounds the retries of all calls to a
+// service: first tries earn them, retries spend them, and there is no floor.
+package retry
+
+import (
+	"context"
+
+	"github.com/murmuration-go/murmuration/internal/coord"
+)
+
+// Do runs fn until it returns nil, and returns nil then. Otherwise it returns a
+// *Error with the last attempt's error, or, when nothing was sent at all, the
+// refusal as fn returned it (see Call.Next).
+//
+// fn gets a context that ends with the attempt; it must not be used after fn
+// has returned. The caller's cancellation ends the call at once, also during a
+// wait; an attempt that ran into AttemptTimeout is one more failure.
+func Do(ctx context.Context, p Policy, fn func(context.Context) error) error {
+	_, err := Value(ctx, p, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, fn(ctx)
+	})
+	return err
+}
+
+// Value is Do for functions that return a value. Unless the error is nil, the
+// value is the last attempt's.
+func Value[T any](ctx context.Context, p Policy, fn func(context.Context) (T, error)) (T, error) {
+	ctx, end := p.Hooks.Begin(ctx, p.Budget.Service())
+	c := Begin(&p)
+	c.FirstTry(ModeAll)
+	for {
+		start := coord.Now()
+		v, err := once(ctx, &c, fn)
+		if err == nil {
+			c.Succeeded()
+			p.Budget.observe(coord.Now() - start)
+			end(c.sent, nil)
+			return v, nil
+		}
+		if !c.Next(ctx, err, Route{Latency: p.Budget.Latency()}) {
+			err = c.Err()
+			end(c.sent, err)
+			return v, err
+		}
+	}
+}
+
+func once[T any](ctx context.Context, c *Call, fn func(context.Context) (T, error)) (v T, err error) {
+	ctx, cancel := c.Context(ctx)
+	defer cancel()
+	a := Attempt{Service: c.policy.Budget.Service(), Number: c.number}
+	ctx = c.policy.Hooks.BeginAttempt(ctx, a)
+	v, err = fn(ctx)
+	c.policy.Hooks.EndAttempt(ctx, a, err)
+	return v, err
+}
