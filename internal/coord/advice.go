@@ -50,8 +50,11 @@ type Evidence struct {
 	Demand    float64       // first tries wanted per second, cluster-wide
 }
 
-// InForce reports whether the advice overrules the local breaker.
-func (a *Advice) InForce() bool { return a.Phi < PhiFull || a.Mode != RetryAll }
+// InForce reports whether the advice overrules the local breaker: it restricts
+// something, or is an operator's order, which may well be to let everything go.
+func (a *Advice) InForce() bool {
+	return a.Phi < PhiFull || a.Mode != RetryAll || a.Source == SourceOperator
+}
 
 // Coordinated reports whether at least two stewards are fresh, so that the
 // cluster can be expected to act on what this member sees.

@@ -88,8 +88,8 @@ func (s *Service) RefuseWith(f func(service, endpoint string, a *Advice) error) 
 	}
 }
 
-// Attach returns what is kept under key, creating it by make the first time.
-// It lets several users in one process share what must exist once per member
+// Attach returns what is kept under key, making it by create the first time.
+// create must not use the Service's endpoints or attachments. Attach lets several users in one process share what must exist once per member
 // and service, such as the retry budget.
 func (s *Service) Attach(key any, create func() any) any {
 	s.mu.Lock()
@@ -132,7 +132,8 @@ func (s *Service) Width(now time.Duration) int {
 }
 
 // width remembers the largest membership in two spans of ten minutes, the one
-// under way and the one before.
+// under way and the one before. Being alone is not a membership: a member that
+// lost its cluster keeps its last share of the stipend, never a larger one.
 type width struct {
 	mu          sync.Mutex
 	now, before int
@@ -144,7 +145,10 @@ type width struct {
 func (w *width) see(now time.Duration, members int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if members >= 2 && !w.joined {
+	if members < 2 {
+		return
+	}
+	if !w.joined {
 		w.joined, w.joinedAt, w.began = true, now, now
 	}
 	if now-w.began > 10*time.Minute {

@@ -1,6 +1,7 @@
 package law
 
 import (
+	"math"
 	"time"
 
 	"github.com/murmuration-go/murmuration/internal/coord"
@@ -71,6 +72,19 @@ func (s *Steward) inForce(now time.Duration) coord.Phi {
 // follow starts a new epoch whenever the phi in force has changed. It starts
 // when the value took force, for all three stewards alike.
 func (s *Steward) follow(now time.Duration) {
+	s.rebase(now)
+	var means []mean
+	for _, r := range s.order {
+		if r.row.Phi == s.dim.base && r.tagLatency.n > 0 {
+			means = append(means, r.tagLatency)
+		}
+	}
+	m := pool(means)
+	s.dim.latency.n = s.dim.latency.n/2 + m.n
+	s.dim.latency.sum = s.dim.latency.sum/2 + m.sum
+}
+
+func (s *Steward) rebase(now time.Duration) {
 	f := s.inForce(now)
 	if s.alone(now) {
 		f = s.phi
@@ -83,15 +97,6 @@ func (s *Steward) follow(now time.Duration) {
 			}
 		}
 	}
-	var means []mean
-	for _, r := range s.order {
-		if r.row.Phi == s.dim.base && r.tagLatency.n > 0 {
-			means = append(means, r.tagLatency)
-		}
-	}
-	m := pool(means)
-	s.dim.latency.n = s.dim.latency.n/2 + m.n
-	s.dim.latency.sum = s.dim.latency.sum/2 + m.sum
 }
 
 // alone reports whether this steward's word is the only one that its single
@@ -131,7 +136,7 @@ func (s *Steward) judge(now time.Duration) {
 	case m > s.thr():
 		s.tight(now, base, m)
 	default:
-		s.clean(now, base)
+		s.clean(now, base, m)
 	}
 }
 
@@ -140,7 +145,7 @@ func (s *Steward) judge(now time.Duration) {
 func (s *Steward) probing() bool { return s.dim.base.Float() <= 1.5*s.phiMin() }
 
 // tight handles an epoch whose successes were slow: wait while they get faster,
-// else cut; the third time in a row that neither helps, the slowness is not for
+// else cut; the fourth time in a row that neither helps, the slowness is not for
 // load and becomes the new normal.
 func (s *Steward) tight(now time.Duration, base, m float64) {
 	s.lowerCeiling(base)
@@ -152,7 +157,7 @@ func (s *Steward) tight(now time.Duration, base, m float64) {
 		return
 	}
 	s.dim.nonFalls++
-	if s.dim.nonFalls >= 3 && (m < s.timeout/2 || s.probing()) {
+	if s.dim.nonFalls >= tightMax && (m < s.timeout/2 || s.probing()) {
 		s.linc = m
 		s.step(now, base)
 		return
@@ -160,7 +165,7 @@ func (s *Steward) tight(now time.Duration, base, m float64) {
 	s.step(now, .85*base)
 }
 
-func (s *Steward) clean(now time.Duration, base float64) {
+func (s *Steward) clean(now time.Duration, base, m float64) {
 	s.dim.lastTight, s.dim.nonFalls = 0, 0
 	if s.dim.base == coord.PhiFull {
 		s.phi = coord.PhiFull
@@ -174,12 +179,17 @@ func (s *Steward) clean(now time.Duration, base float64) {
 		s.close()
 		return
 	}
+	if s.dim.ceilShare && base >= .99*s.dim.ceil && s.calm(m) {
+		// The ceiling after a trip is a guess, not something learned from a
+		// failed step; load that passes it with ease moves it on.
+		s.dim.ceil = min(guessGrowth*base, 1)
+	}
 	ceil := s.ceiling()
 	next := 1.12 * base
 	switch {
 	case 2*base <= ceil:
 		next = 2 * base
-	case base < ceil:
+	case base < .99*ceil: // equal but for rounding is reached
 		next = ceil
 	}
 	if s.probing() { // the first step out of it
@@ -188,9 +198,20 @@ func (s *Steward) clean(now time.Duration, base float64) {
 	s.step(now, next)
 }
 
+// calm reports whether successes take hardly longer than when all is well.
+func (s *Steward) calm(m float64) bool {
+	base := max(s.l0.value, s.linc)
+	return base > 0 && m < base+calmShare*(s.thr()-base)
+}
+
 // step sets phi and starts a new epoch, whether phi changed or not.
 func (s *Steward) step(now time.Duration, phi float64) {
 	s.phi = s.clampPhi(phi)
+	if b := s.dim.base.Float(); s.probing() && math.Abs(s.phi.Float()-b) < .5*b {
+		// phiMin moves with demand; following it closely would start the
+		// evidence anew each time.
+		s.phi = s.dim.base
+	}
 	s.dim.wentUp = s.phi > s.dim.base
 	s.dim.since = now
 	s.freshMarks()

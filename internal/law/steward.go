@@ -19,8 +19,13 @@ const (
 	threshold   = 20.7  // h: one false trip in about 1e9 requests
 	sumMax      = 60
 
-	tripPhi  = .25
+	tripPhi  = .25   // when successes are slow
+	stallPhi = .0625 // when there are hardly any
 	tripCeil = .4
+
+	guessGrowth = 1.5 // how fast the guess tripCeil moves on when load passes it with ease
+	calmShare   = .03 // "with ease": this share of the way from the healthy mean to thr
+	tightMax    = 4   // tight epochs in a row that teach "slow, but not for load"
 
 	probesPerSecond = 3
 

@@ -25,7 +25,11 @@ func (s *Steward) watch(now time.Duration, t *pooled) {
 	n := w.ok + w.slow + w.fast
 	slowAlarm := s.s >= threshold && enough(t.failing, t.present)
 	if slowAlarm && n >= 5 && (w.ok+w.fast < .1*n || w.latency.n >= 3 && w.latency.value() > s.thr()) {
-		s.enterDim(now, tripPhi, tripCeil)
+		phi := tripPhi
+		if w.ok+w.fast < .1*n {
+			phi = stallPhi
+		}
+		s.enterDim(now, phi, tripCeil)
 		return
 	}
 	switch {

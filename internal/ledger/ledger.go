@@ -60,13 +60,26 @@ func (l *Ledger) Earn(tokens, limit Tokens) {
 
 // Mint adds the stipend of rate tokens per second for the time since the last
 // Mint, up to a balance of limit. A rate of zero only moves the clock on.
+//
+// Amounts are rounded down, since the stipend is a bound; a span too short to
+// mint anything is left for the next Mint.
 func (l *Ledger) Mint(now time.Duration, rate float64, limit Tokens) {
 	since := l.minted.Load()
-	if int64(now) <= since || !l.minted.CompareAndSwap(since, int64(now)) {
-		return // another Take is minting for this span
+	if int64(now) <= since {
+		return
 	}
+	var add Tokens
 	if rate > 0 {
-		l.Earn(Of(min(rate*(now-time.Duration(since)).Seconds(), limit.Float()+1)), limit)
+		add = Tokens(min(rate*(now-time.Duration(since)).Seconds(), limit.Float()+1) * float64(One))
+		if add == 0 {
+			return
+		}
+	}
+	if !l.minted.CompareAndSwap(since, int64(now)) {
+		return // somebody else is minting for this span
+	}
+	if add > 0 {
+		l.Earn(add, limit)
 	}
 }
 
@@ -97,16 +110,16 @@ func (l *Ledger) GiveBack(burns uint64, limit Tokens) {
 }
 
 // Burn empties the bucket when burns, a counter of the occasions to do so, has
-// moved on since the last call. Debt stays.
-func (l *Ledger) Burn(burns uint64) {
+// moved on since the last call, and reports whether it had. Debt stays.
+func (l *Ledger) Burn(burns uint64) bool {
 	was := l.burns.Load()
-	if was == burns || !l.burns.CompareAndSwap(was, burns) {
-		return
+	if burns <= was || !l.burns.CompareAndSwap(was, burns) {
+		return false
 	}
 	for {
 		have := l.balance.Load()
 		if have <= 0 || l.balance.CompareAndSwap(have, 0) {
-			return
+			return true
 		}
 	}
 }
