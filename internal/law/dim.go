@@ -19,7 +19,7 @@ type dimmer struct {
 	ceil      float64
 	ceilShare bool
 
-	latency   mean    // tagged, halved each tick
+	latency   mean    // tagged, each tick weighing half as much as the next
 	lastTight float64 // mean latency of the last tight epoch, 0 none
 	nonFalls  int     // tight epochs in a row that were not draining
 	wentUp    bool    // the last step was up
@@ -72,19 +72,6 @@ func (s *Steward) inForce(now time.Duration) coord.Phi {
 // follow starts a new epoch whenever the phi in force has changed. It starts
 // when the value took force, for all three stewards alike.
 func (s *Steward) follow(now time.Duration) {
-	s.rebase(now)
-	var means []mean
-	for _, r := range s.order {
-		if r.row.Phi == s.dim.base && r.tagLatency.n > 0 {
-			means = append(means, r.tagLatency)
-		}
-	}
-	m := pool(means)
-	s.dim.latency.n = s.dim.latency.n/2 + m.n
-	s.dim.latency.sum = s.dim.latency.sum/2 + m.sum
-}
-
-func (s *Steward) rebase(now time.Duration) {
 	f := s.inForce(now)
 	if s.alone(now) {
 		f = s.phi
@@ -97,6 +84,28 @@ func (s *Steward) rebase(now time.Duration) {
 			}
 		}
 	}
+	s.dim.latency = s.latencyNow()
+	for _, r := range s.order {
+		r.latencySeen = r.row.Tagged
+	}
+	s.dim.latency.n /= 2
+	s.dim.latency.sum /= 2
+}
+
+// latencyNow is the tagged mean latency, in which every tick weighs half as
+// much as the next.
+func (s *Steward) latencyNow() mean {
+	means := s.means[:0]
+	for _, r := range s.order {
+		if r.row.Phi == s.dim.base {
+			if m := r.fresh(s.timeout); m.n > 0 {
+				means = append(means, m)
+			}
+		}
+	}
+	s.means = means
+	m := pool(means)
+	return mean{s.dim.latency.n + m.n, s.dim.latency.sum + m.sum}
 }
 
 // alone reports whether this steward's word is the only one that its single
@@ -114,12 +123,13 @@ func (s *Steward) alone(now time.Duration) bool {
 // freshMarks starts the tagged counts of all reporters anew.
 func (s *Steward) freshMarks() {
 	for _, r := range s.order {
-		r.mark = r.seenTag
+		r.mark = r.row.Tagged
 	}
 }
 
 // judge ends an epoch if there is enough to judge, and takes the step.
 func (s *Steward) judge(now time.Duration) {
+	s.judged = now
 	if now-s.dim.since < epochMin {
 		return
 	}

@@ -24,15 +24,18 @@ type tally struct{ sent, ok, fail, lat float64 }
 //
 // The share of successes leaves out the reporter with most of them, and from
 // three on, of the rest, the one with most failures. With few reporters the
-// latency is the median of their means, without the one with most successes.
+// latency is the median of their means (the upper one of two), which one of
+// three or more cannot move by lying; leaving out the one with most successes
+// first, as for the share, would leave two of three, one of them perhaps the
+// liar.
 func (s *Steward) gather() (e epoch) {
 	tallies := make([]tally, 0, len(s.order))
 	var sents, outcomes []float64
 	for _, r := range s.order {
-		if r.row.Phi != s.dim.base || r.tag != r.row.Tag {
+		if r.row.Phi != s.dim.base {
 			continue
 		}
-		c, m := r.seenTag, r.mark
+		c, m := r.row.Tagged, r.mark
 		t := tally{
 			sent: sub(c.Sent, m.Sent),
 			ok:   sub(c.OK, m.OK),
@@ -71,7 +74,7 @@ func (s *Steward) gather() (e epoch) {
 		e.others = e.outcomes - tallies[busiest].ok - tallies[busiest].fail
 	}
 	e.share(tallies, top)
-	e.meanLatency(tallies, top, s.dim.latency)
+	e.meanLatency(tallies, s.latencyNow())
 	return e
 }
 
@@ -100,14 +103,17 @@ func (e *epoch) share(tallies []tally, top int) {
 	}
 }
 
-func (e *epoch) meanLatency(tallies []tally, top int, decayed mean) {
+// fewMeans is up to how many reporters the median of their means is taken.
+const fewMeans = 5
+
+func (e *epoch) meanLatency(tallies []tally, decayed mean) {
 	var means []float64
-	for i, t := range tallies {
-		if i != top && t.ok > 0 {
+	for _, t := range tallies {
+		if t.ok > 0 {
 			means = append(means, t.lat/t.ok)
 		}
 	}
-	if n := len(means); n >= 1 && n <= 4 {
+	if n := len(means); n >= 1 && n <= fewMeans {
 		e.latency = mean{1, median(means)}
 		return
 	}

@@ -17,14 +17,13 @@ type reporter struct {
 
 	seen coord.Totals // totals already pooled
 
-	// Tagged evidence: the tag, its counts when the epoch began (mark), and
-	// its counts at the last tick.
-	tag           uint64
-	mark, seenTag coord.TagCounts
+	// Tagged evidence: the tag of row, its counts when the epoch began, and
+	// those whose latencies are pooled already.
+	tag               uint64
+	mark, latencySeen coord.TagCounts
 
 	// This tick's differences.
 	demand, ok, lat, slow, fast, retries, retriesOK float64
-	tagLatency                                      mean
 }
 
 // pooled is one tick of all reporters together, after the clamps.
@@ -52,7 +51,6 @@ func sub(a, b uint64) float64 {
 // backwards count as none.
 func (r *reporter) difference(timeout float64) {
 	r.demand, r.ok, r.lat, r.slow, r.fast, r.retries, r.retriesOK = 0, 0, 0, 0, 0, 0, 0
-	r.tagLatency = mean{}
 	if !r.news {
 		return
 	}
@@ -66,14 +64,13 @@ func (r *reporter) difference(timeout float64) {
 	r.retries = sub(now.Retries, was.Retries)
 	r.retriesOK = min(sub(now.RetriesOK, was.RetriesOK), r.retries)
 	r.lat = bound(coord.LatencySince(now.OKLatency, was.OKLatency).Seconds(), r.ok, timeout)
+}
 
-	if r.row.Tag != r.tag {
-		r.tag, r.mark, r.seenTag = r.row.Tag, coord.TagCounts{}, coord.TagCounts{}
-	}
-	n := sub(r.row.Tagged.OK, r.seenTag.OK)
-	sum := coord.LatencySince(r.row.Tagged.OKLatency, r.seenTag.OKLatency).Seconds()
-	r.tagLatency = mean{n, bound(sum, n, timeout)}
-	r.seenTag = r.row.Tagged
+// fresh is the latency of the tagged successes that are not pooled yet.
+func (r *reporter) fresh(timeout float64) mean {
+	n := sub(r.row.Tagged.OK, r.latencySeen.OK)
+	sum := coord.LatencySince(r.row.Tagged.OKLatency, r.latencySeen.OKLatency).Seconds()
+	return mean{n, bound(sum, n, timeout)}
 }
 
 // bound keeps the mean of n latencies within [0, timeout].

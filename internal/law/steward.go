@@ -35,7 +35,8 @@ const (
 	probation    = 10 * time.Second
 	epochMin     = 500 * time.Millisecond
 	epochMax     = 10 * time.Second // after it the busiest reporter may end an epoch alone
-	retryTicks   = 20               // 5 s
+	judgeEvery   = 50 * time.Millisecond
+	retryTicks   = 20 // 5 s
 )
 
 // MaxReporters bounds the members whose reports one steward keeps for one
@@ -65,6 +66,7 @@ type Steward struct {
 
 	reporters map[string]*reporter
 	order     []*reporter // in order of arrival, so that a trace does not depend on map order
+	means     []mean      // scratch
 	peers     map[string]heard
 
 	s, s2   float64
@@ -79,8 +81,10 @@ type Steward struct {
 	retryPos int
 	noRetry  bool
 
-	window [2]pooled // the last two ticks
-	dim    dimmer
+	window  [2]pooled // the last two ticks
+	present int       // reporters at the last tick
+	dim     dimmer
+	judged  time.Duration // when judge last looked
 
 	last Decision
 }
@@ -130,9 +134,12 @@ func (s *Steward) Report(now time.Duration, from wire.Origin, row *wire.ReportRo
 			s.reporters[from.Member] = r
 			s.order = append(s.order, r)
 		}
-		r.seen, r.tag, r.mark, r.seenTag = row.Totals, row.Tag, row.Tagged, row.Tagged
+		r.seen, r.tag, r.mark, r.latencySeen = row.Totals, row.Tag, row.Tagged, row.Tagged
 	case !from.Newer(r.origin):
 		return Stale
+	}
+	if row.Tag != r.tag { // all that is counted under a new tag is new
+		r.tag, r.mark, r.latencySeen = row.Tag, coord.TagCounts{}, coord.TagCounts{}
 	}
 	r.origin, r.row, r.at, r.news = from, *row, now, true
 	return Taken
@@ -197,8 +204,22 @@ func (s *Steward) Step(now time.Duration) Decision {
 	case wire.Dim:
 		s.judge(now)
 	}
-	s.last = s.decide(&t)
+	s.present = t.present
+	s.last = s.decide()
 	return s.last
+}
+
+// Judge ends an epoch between two ticks if the reports that have come since
+// suffice, and reports whether that changed the decision. Steps need not wait
+// for the tick; a ramp takes seven or eight of them.
+func (s *Steward) Judge(now time.Duration) (Decision, bool) {
+	if s.state != wire.Dim || now-s.judged < judgeEvery {
+		return s.last, false
+	}
+	s.judge(now)
+	was := s.last
+	s.last = s.decide()
+	return s.last, s.last.Phi != was.Phi || s.last.Mode != was.Mode || s.last.State != was.State
 }
 
 // forget drops reporters that have been silent for so long that their next
@@ -216,12 +237,12 @@ func (s *Steward) forget(now time.Duration) {
 	s.order = keep
 }
 
-func (s *Steward) decide(t *pooled) Decision {
+func (s *Steward) decide() Decision {
 	w := s.recent()
 	d := Decision{
 		Phi: s.phi, Mode: s.mode(), State: s.state,
 		L0: seconds(s.l0.value), Thr: seconds(s.thr()), Demand: s.demand.value,
-		Reporters: t.present,
+		Reporters: s.present,
 		Failures:  uint64(w.slow + w.fast), Outcomes: uint64(w.ok + w.slow + w.fast),
 		Latency: seconds(w.latency.value()), Window: 2 * Tick,
 	}

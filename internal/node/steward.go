@@ -9,7 +9,8 @@ import (
 	"github.com/murmuration-go/murmuration/internal/wire"
 )
 
-// A steward repeats its verdicts to each reporter this often.
+// A steward tells each reporter its verdicts, in answer to a report, as soon as
+// one has changed, and repeats them this often.
 const (
 	refreshTrouble = time.Second     // while an endpoint of the service is not CLOSED
 	refreshClosed  = 5 * time.Second // while all is well
@@ -112,9 +113,12 @@ func (n *Node) decide(now time.Duration) {
 			continue
 		}
 		rows := make(map[string]wire.VerdictRow, len(s.duties))
-		trouble := n.step(now, s, rows)
+		trouble, changed := n.step(now, s, rows)
 		every := refreshClosed
-		if trouble {
+		switch {
+		case changed: // all at once: gossip takes some tenths of a second
+			every = 0
+		case trouble:
 			every = refreshTrouble
 		}
 		s.callOrder = slices.DeleteFunc(s.callOrder, func(member string) bool {
@@ -152,8 +156,8 @@ func (n *Node) decide(now time.Duration) {
 }
 
 // step decides about every endpoint of a service, and reports whether one is
-// amiss.
-func (n *Node) step(now time.Duration, s *service, rows map[string]wire.VerdictRow) (trouble bool) {
+// amiss and whether a decision has changed.
+func (n *Node) step(now time.Duration, s *service, rows map[string]wire.VerdictRow) (trouble, anyChanged bool) {
 	s.dutyOrder = slices.DeleteFunc(s.dutyOrder, func(d *duty) bool {
 		if d.law.Idle(now) {
 			delete(s.duties, d.endpoint)
@@ -163,6 +167,7 @@ func (n *Node) step(now time.Duration, s *service, rows map[string]wire.VerdictR
 		rows[d.endpoint] = row
 		trouble = trouble || row.State != wire.Closed
 		changed := row.Phi != d.phi || row.Mode != d.mode || row.State != d.state
+		anyChanged = anyChanged || changed
 		d.phi, d.mode, d.state = row.Phi, row.Mode, row.State
 		origin := n.origin()
 		if v := s.views[d.endpoint]; v != nil {
@@ -177,9 +182,14 @@ func (n *Node) step(now time.Duration, s *service, rows map[string]wire.VerdictR
 			return false
 		}
 		n.cast(n.self, s.name, d.endpoint, data)
+		for _, fellow := range s.stewards {
+			if fellow != n.self && s.callers[fellow] == nil {
+				n.out.Sends = append(n.out.Sends, Send{fellow, data})
+			}
+		}
 		return false
 	})
-	return trouble
+	return trouble, anyChanged
 }
 
 func (n *Node) cast(steward, service, endpoint string, data []byte) {
