@@ -155,7 +155,7 @@ func (s *Steward) judge(now time.Duration) {
 func (s *Steward) probing() bool { return s.dim.base.Float() <= 1.5*s.phiMin() }
 
 // tight handles an epoch whose successes were slow: wait while they get faster,
-// else cut; the fourth time in a row that neither helps, the slowness is not for
+// else cut; the fifth time in a row that neither helps, the slowness is not for
 // load and becomes the new normal.
 func (s *Steward) tight(now time.Duration, base, m float64) {
 	s.lowerCeiling(base)

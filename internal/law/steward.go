@@ -25,7 +25,7 @@ const (
 
 	guessGrowth = 1.5 // how fast the guess tripCeil moves on when load passes it with ease
 	calmShare   = .03 // "with ease": this share of the way from the healthy mean to thr
-	tightMax    = 4   // tight epochs in a row that teach "slow, but not for load"
+	tightMax    = 5   // tight epochs in a row that teach "slow, but not for load"
 
 	probesPerSecond = 3
 

@@ -47,6 +47,7 @@ type service struct {
 	dutyOrder []*duty
 	callers   map[string]*caller
 	callOrder []string
+	changed   bool // a verdict has changed and not all reporters know
 }
 
 // New returns a node that knows of nobody but itself. The incarnation orders

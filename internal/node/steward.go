@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/murmuration-go/murmuration/internal/coord"
 	"github.com/murmuration-go/murmuration/internal/law"
 	"github.com/murmuration-go/murmuration/internal/wire"
 )
@@ -20,9 +19,7 @@ const (
 type duty struct {
 	endpoint string
 	law      *law.Steward
-	phi      coord.Phi // as cast last
-	mode     coord.Mode
-	state    wire.State
+	row      wire.VerdictRow // as decided last
 }
 
 // caller is a member that reports about a service.
@@ -33,7 +30,8 @@ type caller struct {
 	endpoints []string // that it reported about, sorted
 }
 
-// heardReport takes in a report, row by row.
+// heardReport takes in a report, row by row. Reports that complete an epoch lead
+// to a decision at once.
 func (n *Node) heardReport(now time.Duration, r *wire.Report) {
 	if !n.isMember[r.Origin.Member] {
 		n.stats.Drop(DropStranger)
@@ -63,6 +61,10 @@ func (n *Node) heardReport(now time.Duration, r *wire.Report) {
 		}
 		n.stats.Reports++
 		s.called(now, r.Origin.Member, row.Endpoint)
+		if decision, changed := d.law.Judge(now); changed {
+			n.decided(now, s, d, decision)
+			n.answer(now, []*service{s})
+		}
 	}
 }
 
@@ -92,7 +94,8 @@ func (n *Node) duty(now time.Duration, s *service, endpoint string) *duty {
 		if s.duties == nil {
 			s.duties, s.callers = map[string]*duty{}, map[string]*caller{}
 		}
-		d = &duty{endpoint: endpoint, law: law.New(n.self, now), phi: coord.PhiFull}
+		d = &duty{endpoint: endpoint, law: law.New(n.self, now)}
+		d.row = verdictRow(s.name, endpoint, d.law.Decision())
 		for _, h := range v.held {
 			d.law.Heard(h.asOf, h.origin.Member, h.row.Phi)
 		}
@@ -106,41 +109,86 @@ func (n *Node) duty(now time.Duration, s *service, endpoint string) *duty {
 // decide lets the law take its step for every duty, casts what has changed and
 // answers reporters that are due.
 func (n *Node) decide(now time.Duration) {
-	answers := map[string][]wire.VerdictRow{}
-	var to []string
 	for _, s := range n.order {
-		if !s.mine || len(s.duties) == 0 {
-			continue
-		}
-		rows := make(map[string]wire.VerdictRow, len(s.duties))
-		trouble, changed := n.step(now, s, rows)
-		every := refreshClosed
-		switch {
-		case changed: // all at once: gossip takes some tenths of a second
-			every = 0
-		case trouble:
-			every = refreshTrouble
-		}
-		s.callOrder = slices.DeleteFunc(s.callOrder, func(member string) bool {
-			c := s.callers[member]
-			if !n.isMember[member] || now-c.heard > 30*time.Second {
-				delete(s.callers, member)
+		s.dutyOrder = slices.DeleteFunc(s.dutyOrder, func(d *duty) bool {
+			if d.law.Idle(now) {
+				delete(s.duties, d.endpoint)
 				return true
 			}
-			if member == n.self || !c.asked || now-c.answered < every {
-				return false
+			n.decided(now, s, d, d.law.Step(now))
+			return false
+		})
+		s.callOrder = slices.DeleteFunc(s.callOrder, func(member string) bool {
+			gone := !n.isMember[member] || now-s.callers[member].heard > 30*time.Second
+			if gone {
+				delete(s.callers, member)
+			}
+			return gone
+		})
+	}
+	n.answer(now, n.order)
+}
+
+// decided takes note of a decision and, if it is a change, tells everybody.
+func (n *Node) decided(now time.Duration, s *service, d *duty, decision law.Decision) {
+	row := verdictRow(s.name, d.endpoint, decision)
+	changed := row.Phi != d.row.Phi || row.Mode != d.row.Mode || row.State != d.row.State
+	d.row = row
+	origin := n.origin()
+	if v := s.views[d.endpoint]; v != nil {
+		v.take(origin, now, row)
+		if s.used {
+			n.adviseOn(now, s, d.endpoint, v)
+		}
+	}
+	if !changed {
+		return
+	}
+	s.changed = true
+	data, err := wire.AppendVerdicts(nil, &wire.Verdicts{Origin: origin, Rows: []wire.VerdictRow{row}})
+	if err != nil {
+		n.stats.malformed(err)
+		return
+	}
+	n.cast(n.self, s.name, d.endpoint, data)
+	for _, fellow := range s.stewards {
+		if fellow != n.self && s.callers[fellow] == nil {
+			n.out.Sends = append(n.out.Sends, Send{fellow, data})
+		}
+	}
+}
+
+// answer tells reporters the verdicts on what they reported about: all of them
+// when one has changed, since gossip takes some tenths of a second, else those
+// whose turn it is. Rows for one reporter go together.
+func (n *Node) answer(now time.Duration, services []*service) {
+	answers := map[string][]wire.VerdictRow{}
+	var to []string
+	for _, s := range services {
+		every := refreshClosed
+		for _, d := range s.dutyOrder {
+			if d.row.State != wire.Closed {
+				every = refreshTrouble
+			}
+		}
+		if s.changed {
+			every, s.changed = 0, false
+		}
+		for _, member := range s.callOrder {
+			c := s.callers[member]
+			if member == n.self || every > 0 && !c.asked || now-c.answered < every {
+				continue
 			}
 			c.asked, c.answered = false, now
 			if _, ok := answers[member]; !ok {
 				to = append(to, member)
 			}
 			for _, e := range c.endpoints {
-				if row, ok := rows[e]; ok {
-					answers[member] = append(answers[member], row)
+				if d := s.duties[e]; d != nil {
+					answers[member] = append(answers[member], d.row)
 				}
 			}
-			return false
-		})
+		}
 	}
 	for _, member := range to {
 		v := &wire.Verdicts{Origin: n.origin(), Rows: answers[member]}
@@ -153,43 +201,6 @@ func (n *Node) decide(now time.Duration) {
 			n.out.Sends = append(n.out.Sends, Send{member, data})
 		}
 	}
-}
-
-// step decides about every endpoint of a service, and reports whether one is
-// amiss and whether a decision has changed.
-func (n *Node) step(now time.Duration, s *service, rows map[string]wire.VerdictRow) (trouble, anyChanged bool) {
-	s.dutyOrder = slices.DeleteFunc(s.dutyOrder, func(d *duty) bool {
-		if d.law.Idle(now) {
-			delete(s.duties, d.endpoint)
-			return true
-		}
-		row := verdictRow(s.name, d.endpoint, d.law.Step(now))
-		rows[d.endpoint] = row
-		trouble = trouble || row.State != wire.Closed
-		changed := row.Phi != d.phi || row.Mode != d.mode || row.State != d.state
-		anyChanged = anyChanged || changed
-		d.phi, d.mode, d.state = row.Phi, row.Mode, row.State
-		origin := n.origin()
-		if v := s.views[d.endpoint]; v != nil {
-			v.take(origin, now, row)
-		}
-		if !changed {
-			return false
-		}
-		data, err := wire.AppendVerdicts(nil, &wire.Verdicts{Origin: origin, Rows: []wire.VerdictRow{row}})
-		if err != nil {
-			n.stats.malformed(err)
-			return false
-		}
-		n.cast(n.self, s.name, d.endpoint, data)
-		for _, fellow := range s.stewards {
-			if fellow != n.self && s.callers[fellow] == nil {
-				n.out.Sends = append(n.out.Sends, Send{fellow, data})
-			}
-		}
-		return false
-	})
-	return trouble, anyChanged
 }
 
 func (n *Node) cast(steward, service, endpoint string, data []byte) {
