@@ -96,7 +96,7 @@ func (b *Breaker) DoAttempt(ctx context.Context, n int, fn func(context.Context)
 		probe := l.began(now)
 		var o coord.Outcome
 		o, err = b.attempt(ctx, a, n, now, fn)
-		l.ended(probe)
+		l.ended(probe, o)
 		return struct{}{}, verdict(o)
 	})
 	if !ran {
@@ -114,7 +114,7 @@ func (b *Breaker) doTwoStep(ctx context.Context, l *local, a *coord.Advice, n in
 	probe := l.began(now)
 	o := coord.Failure // unless fn returns
 	defer func() {
-		l.ended(probe)
+		l.ended(probe, o)
 		done(verdict(o))
 		l.tell()
 	}()
@@ -129,8 +129,12 @@ func (b *Breaker) doTwoStep(ctx context.Context, l *local, a *coord.Advice, n in
 // never called blocks nobody for ever, but leaves the call counted as in
 // flight.
 //
+// done cannot know why the caller gave up: hand it the caller's own cancellation
+// marked by Neutral, or it counts as a failure.
+//
 // The first use of Allow changes the breaker for good to a machine that
-// allocates a little on every call.
+// allocates a little on every call. What was counted until then is forgotten,
+// and a breaker that was not closed stays open for one more OpenTimeout.
 func (b *Breaker) Allow() (done func(error), err error) {
 	ctx := context.Background()
 	a := b.shared.Advice()
@@ -140,18 +144,22 @@ func (b *Breaker) Allow() (done func(error), err error) {
 	now := coord.Now()
 	count := func(coord.Outcome) {}
 	if !a.InForce() {
-		l := b.twoStepMachine(a, now)
+		l := b.machine(a, now)
+		if !l.open(now) {
+			l = b.twoStepMachine(a, now)
+		}
 		if l.open(now) {
 			return nil, b.refused(ctx, l.refuse(now))
 		}
 		report, refusal := l.twoStep.Allow()
-		l.tell()
 		if refusal != nil {
+			l.tell()
 			return nil, b.refused(ctx, l.refuse(now))
 		}
 		probe := l.began(now)
+		l.tell()
 		count = func(o coord.Outcome) {
-			l.ended(probe)
+			l.ended(probe, o)
 			report(verdict(o))
 			l.tell()
 		}
@@ -178,6 +186,9 @@ func (b *Breaker) admit(a *coord.Advice, n int) error {
 	r := rand.Uint32()
 	b.shared.Wanted(r >> 16)
 	if a.Phi < coord.PhiFull && coord.Phi(r) >= a.Phi {
+		if a.Refusal == nil { // published before the cluster knew how to refuse
+			return dimmed(b.config.Service, b.endpoint, a)
+		}
 		return a.Refusal
 	}
 	return nil
@@ -241,16 +252,18 @@ func (b *Breaker) replace(a *coord.Advice, now time.Duration, twoStep bool) *loc
 		return old
 	}
 	l := newLocal(b, max(old.era, a.Era), twoStep)
-	l.wary = wary
-	was := State(old.state.Load())
-	if old.era == l.era && !wary && was != Closed { // only the shape changes
-		l.trip()
-		l.changes, was = nil, Closed
+	was, is := State(old.state.Load()), Closed
+	if old.era == l.era {
+		l.wary.Store(wary)
+		if !wary && was != Closed { // only the shape changes
+			l.trip()
+			l.changes, is = nil, Open
+		}
 	}
 	b.life.Store(l)
 	b.mu.Unlock()
-	if was != Closed && b.config.Hooks.StateChange != nil {
-		b.config.Hooks.StateChange(b.config.Service, b.endpoint, was, Closed)
+	if was != is && b.config.Hooks.StateChange != nil {
+		b.config.Hooks.StateChange(b.config.Service, b.endpoint, was, is)
 	}
 	return l
 }
@@ -285,9 +298,13 @@ func spread(now time.Duration) uint32 { return uint32(now>>3) ^ uint32(now>>9) }
 func (b *Breaker) Latency() time.Duration { return b.latency.Value() }
 
 // Report counts an outcome that became known only after the call had returned,
-// such as a response body that broke midway. It is counted as a failure unless
-// err is neutral; nil does nothing.
+// such as a response body that broke midway. It is counted as a failure, beside
+// the success that the call was counted as, unless err is neutral; nil does
+// nothing. Like Allow's done, it cannot tell the caller's own cancellation.
 func (b *Breaker) Report(err error) {
+	if err == nil {
+		return
+	}
 	a := b.shared.Advice()
 	o := b.outcome(context.Background(), err, 0, 0, a)
 	if o == coord.Success || o == coord.Neutral {

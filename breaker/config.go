@@ -38,7 +38,9 @@ type Config struct {
 	FailureRatio float64
 
 	// ConsecutiveFailures opens the breaker after that many failures in a
-	// row. Default 10; negative turns the rule off.
+	// row within the Window: failures that are further apart, such as those
+	// of one worker that waits for a timeout of seconds each time, do not
+	// add up. Default 10; negative turns the rule off.
 	ConsecutiveFailures int
 
 	// OpenTimeout is how long the breaker stays open before it lets one

@@ -32,8 +32,9 @@ type OpenError struct {
 	Service, Endpoint string
 
 	// Source is who decided, and Age how old that decision's evidence was
-	// when this error was made. It is remade at every tick (250 ms) while
-	// the cluster's advice is in force.
+	// when this error was made: how long ago the breaker opened, or when
+	// the cluster's verdict was reached. The error is remade at every tick
+	// (250 ms).
 	Source Source
 	Age    time.Duration
 
@@ -91,8 +92,7 @@ func (e *OpenError) Is(target error) bool { return target == ErrOpen }
 // NotSent reports that the call never reached the endpoint: true.
 func (e *OpenError) NotSent() bool { return true }
 
-// Temporary and Timeout make an OpenError fit net.Error: a refusal is no
-// timeout.
+// Timeout reports false; with Temporary it makes an OpenError fit net.Error.
 func (e *OpenError) Timeout() bool { return false }
 
 // Temporary reports that a later call may be let through: true.

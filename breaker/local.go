@@ -39,7 +39,7 @@ type local struct {
 	twoStep *gobreaker.TwoStepCircuitBreaker[struct{}]
 
 	openFor time.Duration // OpenTimeout with this life's jitter
-	wary    bool          // began after a stuck probe: opens at the first failure
+	wary    atomic.Bool   // began after a stuck probe: opens at a failure, until the first success
 	forced  bool          // being opened by force; only while under construction
 
 	// What onStateChange notes, so that an open machine refuses without
@@ -95,7 +95,7 @@ func newLocal(b *Breaker, era uint64, twoStep bool) *local {
 // while, so that a few members do not cut off the evidence that the cluster
 // needs.
 func (l *local) readyToTrip(n gobreaker.Counts) bool {
-	if l.forced || l.wary && n.TotalSuccesses == 0 {
+	if l.forced || l.wary.Load() {
 		return true
 	}
 	if !tripped(&l.b.config, n) {
@@ -128,6 +128,8 @@ func (l *local) onStateChange(_ string, from, to gobreaker.State) {
 		l.openedAt.Store(int64(coord.Now()))
 	}
 	l.probeOut.Store(false)
+	l.bad = false
+	l.refusal.Store(nil)
 	l.state.Store(uint32(stateOf(to)))
 	if l.b.config.Hooks.StateChange != nil {
 		l.mu.Lock()
@@ -186,9 +188,12 @@ func (l *local) began(now time.Duration) (probe bool) {
 	return true
 }
 
-func (l *local) ended(probe bool) {
+func (l *local) ended(probe bool, o coord.Outcome) {
 	if probe {
 		l.probeOut.Store(false)
+	}
+	if o == coord.Success && l.wary.Load() {
+		l.wary.Store(false)
 	}
 }
 

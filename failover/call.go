@@ -22,8 +22,8 @@ func (g *Group) Do(ctx context.Context, fn func(context.Context, Endpoint) error
 	return err
 }
 
-// Value is Do for functions that return a value. Unless the error is nil, the
-// value is the last attempt's.
+// Value is Do for functions that return a value. The value is the last
+// attempt's, also beside an error; a refused attempt counts as none.
 func Value[T any](ctx context.Context, g *Group, fn func(context.Context, Endpoint) (T, error)) (v T, err error) {
 	if g.closed.Load() {
 		return v, ErrClosed
@@ -35,8 +35,10 @@ func Value[T any](ctx context.Context, g *Group, fn func(context.Context, Endpoi
 	var tried, passed uint64
 	var refusal error // the first since the last attempt that was sent
 	for {
-		var ran bool
-		v, ran, err = attempt(ctx, g, r.targets[at], &c, fn)
+		got, ran, e := attempt(ctx, g, r.targets[at], &c, fn)
+		if err = e; ran {
+			v = got
+		}
 		switch {
 		case err == nil:
 			c.Succeeded()
@@ -59,6 +61,7 @@ func Value[T any](ctx context.Context, g *Group, fn func(context.Context, Endpoi
 		default:
 			tried |= 1 << at
 			next, route := r.next(tried)
+			route.Elsewhere = next != at
 			if c.Next(ctx, err, route) {
 				at, passed, refusal = next, 0, nil
 				continue

@@ -100,8 +100,13 @@ func (e *ConfigError) Error() string { return "failover: " + e.Field + " " + e.P
 // Validate reports every fault of the configuration at once, as errors joined
 // together.
 func (c Config) Validate() error {
+	var zone error
+	if n := len(c.Zone); n > coord.MaxName {
+		zone = &ConfigError{Field: "Zone", Problem: fmt.Sprintf("is %d bytes long; the limit is %d", n, coord.MaxName)}
+	}
 	return errors.Join(
 		checkEndpoints(c.Endpoints),
+		zone,
 		c.Retry.Validate(),
 		c.budget("service").Validate(),
 		c.breaker("service").Validate(),
@@ -143,7 +148,7 @@ func checkEndpoints(list []Endpoint) error {
 		}
 		seen[name] = i
 		if err := checkURL(e.URL); err != nil {
-			bad(at("URL"), "%q: %v", e.URL, err)
+			bad(at("URL"), "%q: %v", redact(e.URL), err)
 		}
 		if len(e.Zone) > coord.MaxName {
 			bad(at("Zone"), "is %d bytes long; the limit is %d", len(e.Zone), coord.MaxName)
@@ -162,6 +167,19 @@ func checkEndpoints(list []Endpoint) error {
 }
 
 func finite(f float64) bool { return f >= 0 && !math.IsInf(f, 1) }
+
+// redact hides a password, also in what is not quite a URL.
+func redact(s string) string {
+	scheme, rest, ok := strings.Cut(s, "://")
+	if !ok {
+		return s
+	}
+	if user, host, ok := strings.Cut(rest, "@"); ok && strings.Contains(user, ":") {
+		name, _, _ := strings.Cut(user, ":")
+		return scheme + "://" + name + ":xxxxx@" + host
+	}
+	return s
+}
 
 // checkURL refuses what looks like a URL and is not one. What does not look
 // like one may be a target of another kind.

@@ -20,8 +20,9 @@ type Cluster = coord.Cluster
 // default and a negative number means none.
 type BudgetConfig struct {
 	// Service is the upstream that the budget is for. All budgets of one
-	// process for the same service and cluster are one. Needed only with a
-	// Cluster; at most 64 bytes.
+	// process for the same service and cluster are one, with the
+	// configuration of the first. Needed only with a Cluster; at most 64
+	// bytes.
 	Service string
 
 	// Cluster is the cluster whose advice the budget follows: it is emptied
@@ -32,6 +33,7 @@ type BudgetConfig struct {
 	Ratio float64
 
 	// Burst is the most tokens the budget holds, and what it starts with.
+	// Negative means that it starts empty and holds one at most.
 	// The default without a Cluster is 10, starting full, for a lone client
 	// must be able to retry its first calls. With a Cluster it is as many as
 	// there are first tries in a second, within [1, 2], starting with 1:
@@ -82,13 +84,16 @@ func (c BudgetConfig) Validate() error {
 // spend them. It has no floor, since floors add up over the members of a fleet.
 // It is safe for concurrent use, and a nil *Budget never refuses.
 //
-// The arithmetic is a token bucket with a twist: see package ledger's comment
-// in the source, or DESIGN in the README.
+// It is a bucket of tokens, each the right to send one retry, with a twist. A
+// bucket with less than one token lets a retry through with a probability equal
+// to what it holds, and then goes into debt, by one token at most, which is
+// repaid first. So a quiet client can retry now and then, and still, over any
+// span of time, retries <= Ratio * first tries + stipend + Burst + 1.
 type Budget struct {
 	service string
 	shared  *coord.Service
 	ratio   ledger.Tokens
-	burst   ledger.Tokens // 0: as the traffic; negative: only fractions of a token are held
+	burst   ledger.Tokens // 0: as the traffic; negative: one token, and none to start with
 	stipend float64
 	max     int
 	ledger  *ledger.Ledger
@@ -99,7 +104,8 @@ const defaultBurst = 10
 
 type budgetKey struct{}
 
-// NewBudget returns a budget. It panics on a BudgetConfig that Validate refuses.
+// NewBudget returns a budget, which in a cluster is the one that the service
+// already has, if it has one. It panics on a BudgetConfig that Validate refuses.
 func NewBudget(c BudgetConfig) *Budget {
 	if err := c.Validate(); err != nil {
 		panic(err)
@@ -125,7 +131,7 @@ func newBudget(c BudgetConfig, shared *coord.Service) *Budget {
 	start := ledger.One
 	switch {
 	case c.Burst > 0:
-		b.burst = ledger.Of(c.Burst)
+		b.burst = max(ledger.Of(c.Burst), 1)
 		start = b.burst
 	case c.Burst < 0:
 		b.burst, start = -1, 0
@@ -154,9 +160,17 @@ func (b *Budget) firstTry(mode Mode) {
 	if b == nil {
 		return
 	}
-	b.ledger.Burn(b.shared.Burns())
+	b.follow(mode)
 	if mode != coord.RetryNone {
 		b.ledger.Earn(b.ratio, b.limit())
+	}
+}
+
+// follow empties the bucket when advice has asked for it. What the stipend would
+// mint for the time before goes too, and for all of the time without retries.
+func (b *Budget) follow(mode Mode) {
+	if b.ledger.Burn(b.shared.Burns()) || mode == coord.RetryNone {
+		b.ledger.Mint(coord.Now(), 0, b.limit())
 	}
 }
 
@@ -171,7 +185,7 @@ func (b *Budget) take(mode Mode) (token, bool) {
 	if b == nil {
 		return token{}, true
 	}
-	b.ledger.Burn(b.shared.Burns())
+	b.follow(mode)
 	if mode == coord.RetryNone {
 		return token{}, false
 	}
@@ -211,7 +225,7 @@ func (b *Budget) Tokens() float64 {
 	if b == nil {
 		return math.Inf(1)
 	}
-	b.ledger.Burn(b.shared.Burns())
+	b.follow(coord.RetryAll)
 	return b.ledger.Balance().Float()
 }
 

@@ -3,6 +3,7 @@ package retry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/murmuration-go/murmuration/internal/coord"
@@ -13,7 +14,7 @@ import (
 // own, as package failover does. A Call is for one goroutine.
 //
 //	c := retry.Begin(&policy)
-//	c.FirstTry(retry.ModeAll)
+//	c.FirstTry(retry.ModeAll) // unless it may be refused
 //	for {
 //		err := attempt(c.Number())
 //		if err == nil {
@@ -36,9 +37,10 @@ type Call struct {
 // Begin begins a call.
 func Begin(p *Policy) Call { return Call{policy: p, number: 1} }
 
-// FirstTry tells that the call's first attempt is being sent, which earns the
-// budget a fraction of a retry; mode is what the cluster says of the endpoint it
-// goes to, and under ModeNone nothing is earned.
+// FirstTry tells that the call's first attempt is being sent, or has been, which
+// earns the budget a fraction of a retry; mode is what the cluster says of the
+// endpoint it goes to, and under ModeNone nothing is earned. An attempt that was
+// refused earns nothing either.
 func (c *Call) FirstTry(mode Mode) { c.policy.Budget.firstTry(mode) }
 
 // Number is the number of the attempt under way, from 1.
@@ -59,6 +61,9 @@ type Route struct {
 	Off  error
 	// Latency is how long the endpoint typically takes, 0 if unknown.
 	Latency time.Duration
+	// Elsewhere says that it is another endpoint than the one that failed,
+	// whose wish to be left alone (see After) then does not matter.
+	Elsewhere bool
 }
 
 // Next takes the error of the attempt under way, decides whether there is to be
@@ -86,6 +91,9 @@ func (c *Call) Next(ctx context.Context, err error, to Route) bool {
 		}
 		return false
 	}
+	if to.Elsewhere {
+		after = 0
+	}
 	wait := max(jitter(c.policy.backoff(c.number, to.Latency)), min(after, maxAfter))
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait+to.Latency {
 		c.stop = errNoTime
@@ -102,7 +110,7 @@ func (c *Call) Next(ctx context.Context, err error, to Route) bool {
 	}
 	if !sleep(ctx, wait) {
 		budget.giveBack(c.paid)
-		c.stop = context.Cause(ctx)
+		c.stop = gone(ctx)
 		return false
 	}
 	c.number++
@@ -113,7 +121,7 @@ func (c *Call) Next(ctx context.Context, err error, to Route) bool {
 // before it.
 func (c *Call) worth(ctx context.Context, err error) (after time.Duration, ok bool) {
 	if ctx.Err() != nil { // the caller has gone, whatever the attempt says
-		c.stop = context.Cause(ctx)
+		c.stop = gone(ctx)
 		return 0, false
 	}
 	var m *markedError
@@ -127,6 +135,16 @@ func (c *Call) worth(ctx context.Context, err error) (after time.Duration, ok bo
 		return 0, false
 	}
 	return after, true
+}
+
+// gone says why the caller's context ended: its error, by which callers tell a
+// cancellation from a deadline, and the cause if that says something else.
+func gone(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
 }
 
 // Err is the error of a call that ended without success: a *Error if anything

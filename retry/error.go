@@ -29,8 +29,8 @@ type Error struct {
 	Err error
 	// Stop is why there was no further attempt: ErrBudgetExhausted,
 	// ErrRetriesOff, a refusal by a breaker, the deadline, or the caller's
-	// cancellation. It is nil when all attempts were used or Err is not
-	// worth a retry.
+	// cancellation. It is nil when all attempts were used, when Err is not
+	// worth a retry, and when Err says it already.
 	Stop error
 }
 
@@ -53,6 +53,20 @@ func (e *Error) Unwrap() []error {
 	return []error{e.Err, e.Stop}
 }
 
+// NotSent reports that nothing reached an endpoint: false, even if the last
+// attempt was refused. Without it, whoever looks for a refusal in the error
+// would find the one in Stop, and take the whole call for one never sent.
+func (e *Error) NotSent() bool { return false }
+
+// Timeout reports whether the last attempt timed out, or the deadline ended the
+// call. With it *url.Error, which asks its Err itself, tells a timeout as one.
+func (e *Error) Timeout() bool { return timeout(e.Err) || timeout(e.Stop) }
+
+func timeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
+}
+
 // Permanent marks an error as not worth a retry. It unwraps to err;
 // Permanent(nil) is nil.
 func Permanent(err error) error {
@@ -64,8 +78,8 @@ func Permanent(err error) error {
 
 // After marks an error as carrying the server's wish to be left alone for d
 // (Retry-After, gRPC's retry pushback). The wait before the next attempt is
-// then at least d, but no wish above 30 s is heeded in full. A negative d means
-// that the server wants no retry at all. After(nil, d) is nil.
+// then at least d, but never more than 30 s for its sake. A negative d means
+// that the server wants no retry at all. It unwraps to err; After(nil, d) is nil.
 func After(err error, d time.Duration) error {
 	if err == nil {
 		return nil

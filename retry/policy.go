@@ -87,7 +87,7 @@ func (p *Policy) backoff(n int, typical time.Duration) time.Duration {
 	}
 	base = max(base, typical)
 	for ; n > 1 && base < top; n-- {
-		base *= 2
+		base += min(base, top-base) // doubled, without overflow
 	}
 	return min(base, top)
 }
@@ -97,7 +97,7 @@ func jitter(longest time.Duration) time.Duration {
 	if longest <= 0 {
 		return 0
 	}
-	return time.Duration(rand.Int64N(int64(longest) + 1))
+	return time.Duration(rand.Uint64N(uint64(longest) + 1))
 }
 
 // Mode says which retries the cluster lets through.

@@ -27,15 +27,21 @@ func Do(ctx context.Context, p Policy, fn func(context.Context) error) error {
 	return err
 }
 
-// Value is Do for functions that return a value. Unless the error is nil, the
-// value is the last attempt's.
+// Value is Do for functions that return a value. The value is the last
+// attempt's, also beside an error; a refused attempt counts as none.
 func Value[T any](ctx context.Context, p Policy, fn func(context.Context) (T, error)) (T, error) {
 	ctx, end := p.Hooks.Begin(ctx, p.Budget.Service())
 	c := Begin(&p)
-	c.FirstTry(ModeAll)
+	var v T
 	for {
 		start := coord.Now()
-		v, err := once(ctx, &c, fn)
+		got, err := once(ctx, &c, fn)
+		if sent := err == nil || !notSent(err); sent || c.sent == 0 {
+			v = got
+			if sent && c.number == 1 {
+				c.FirstTry(ModeAll)
+			}
+		}
 		if err == nil {
 			c.Succeeded()
 			p.Budget.observe(coord.Now() - start)
