@@ -77,6 +77,9 @@ func (b *Breaker) DoAttempt(ctx context.Context, n int, fn func(context.Context)
 		return b.refused(ctx, err)
 	}
 	now := coord.Now()
+	if n <= 1 {
+		b.shared.Wanted(spread(now))
+	}
 	if a.InForce() { // the local machine rests
 		_, err := b.attempt(ctx, a, n, now, fn)
 		return err
@@ -142,6 +145,7 @@ func (b *Breaker) Allow() (done func(error), err error) {
 		return nil, b.refused(ctx, err)
 	}
 	now := coord.Now()
+	b.shared.Wanted(spread(now))
 	count := func(coord.Outcome) {}
 	if !a.InForce() {
 		l := b.machine(a, now)
@@ -178,20 +182,24 @@ func (b *Breaker) Allow() (done func(error), err error) {
 	}, nil
 }
 
-// admit counts demand and applies the cluster's advice.
+// admit applies the cluster's advice. It counts the demand of what it refuses;
+// the caller counts that of the rest.
 func (b *Breaker) admit(a *coord.Advice, n int) error {
-	if n > 1 {
+	switch {
+	case n > 1:
 		return b.retriesOff(a)
+	case a.Phi == coord.PhiFull:
+		return nil
 	}
 	r := rand.Uint32()
-	b.shared.Wanted(r >> 16)
-	if a.Phi < coord.PhiFull && coord.Phi(r) >= a.Phi {
-		if a.Refusal == nil { // published before the cluster knew how to refuse
-			return dimmed(b.config.Service, b.endpoint, a)
-		}
-		return a.Refusal
+	if coord.Phi(r) < a.Phi {
+		return nil
 	}
-	return nil
+	b.shared.Wanted(r >> 16)
+	if a.Refusal == nil { // published before the cluster knew how to refuse
+		return dimmed(b.config.Service, b.endpoint, a)
+	}
+	return a.Refusal
 }
 
 // retriesOff is the refusal of a retry while the cluster has turned them off.
@@ -383,8 +391,9 @@ func verdict(o coord.Outcome) error {
 		return nil
 	case coord.Neutral:
 		return errNeutral
+	default:
+		return errFailed
 	}
-	return errFailed
 }
 
 func (b *Breaker) refused(ctx context.Context, err error) error {

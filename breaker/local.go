@@ -145,8 +145,9 @@ func stateOf(s gobreaker.State) State {
 		return Open
 	case gobreaker.StateHalfOpen:
 		return HalfOpen
+	default:
+		return Closed
 	}
-	return Closed
 }
 
 // tell delivers the changes noted, after the lock.

@@ -47,8 +47,8 @@ func main() {
 	s.stallAt = 8 * time.Second
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	results, err := incident(ctx, s, newProgress(os.Stderr))
+	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "quickstart:", err)
 		os.Exit(1)

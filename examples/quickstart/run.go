@@ -37,7 +37,6 @@ type run struct {
 	mu      sync.Mutex
 	clients []client
 	dead    []bool
-	started int // calls
 	late    time.Duration
 
 	calls []call

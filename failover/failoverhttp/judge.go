@@ -99,7 +99,7 @@ func late(cause, err error) error {
 	if errors.Is(err, cause) {
 		return err
 	}
-	return fmt.Errorf("%w (%v)", cause, err)
+	return fmt.Errorf("%w (%s)", cause, err.Error()) // only the cause is for errors.Is: err may claim another
 }
 
 // nothingSent reports whether it is certain that an attempt sent nothing. A base

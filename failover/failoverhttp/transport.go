@@ -95,7 +95,7 @@ func WithResend(ctx context.Context) context.Context {
 // RoundTrip implements http.RoundTripper.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	c := &call{t: t, req: req, ctx: req.Context()}
-	c.legacy = req.Cancel //nolint:staticcheck // deprecated, and what Client.Timeout uses
+	c.legacy = req.Cancel // deprecated, and what Client.Timeout uses
 	if c.legacy != nil {
 		c.ctx, c.quit = context.WithCancel(c.ctx)
 	}

@@ -142,7 +142,7 @@ func TestPhi(t *testing.T) {
 			t.Errorf("PhiOf(%v) is %d, want %d", tc.f, got, tc.want)
 		}
 	}
-	for p := range Phi(PhiFull) {
+	for p := range PhiFull {
 		if PhiOf(p.Float()) != p {
 			t.Fatalf("%d does not come back", p)
 		}

@@ -118,11 +118,13 @@ func (n *Node) appoint(s *service) {
 	}
 }
 
-// service returns the service's state, making it if there is room.
-func (n *Node) service(now time.Duration, name string) *service {
+// service returns the service's state, making it if there is room. Room for
+// MaxUsed services of this member's own is kept free, whatever names others
+// come up with.
+func (n *Node) service(now time.Duration, name string, own bool) *service {
 	s := n.services[name]
 	if s == nil {
-		if len(n.services) >= MaxKnown {
+		if !own && len(n.services)-n.used >= MaxKnown-MaxUsed {
 			n.stats.Drop(DropFull)
 			return nil
 		}
@@ -190,6 +192,8 @@ func (n *Node) Deliver(now time.Duration, data []byte) *Output {
 	switch {
 	case err != nil:
 		n.stats.malformed(err)
+	case m.Kind == wire.KindReport && m.Report.Origin.Member == n.self: // our own do not come this way
+		n.stats.Drop(DropStale)
 	case m.Kind == wire.KindReport:
 		n.heardReport(now, m.Report)
 	case m.Kind == wire.KindVerdicts:

@@ -56,7 +56,7 @@ func (n *Node) report(now time.Duration, samples []Samples, health uint8) {
 
 // use marks a service as used by this member.
 func (n *Node) use(now time.Duration, name string) *service {
-	s := n.service(now, name)
+	s := n.service(now, name, true)
 	if s == nil || s.used {
 		return s
 	}

@@ -39,7 +39,7 @@ func (n *Node) heardReport(now time.Duration, r *wire.Report) {
 	}
 	for i := range r.Rows {
 		row := &r.Rows[i]
-		s := n.service(now, row.Service)
+		s := n.service(now, row.Service, false)
 		if s == nil {
 			continue
 		}
@@ -58,6 +58,7 @@ func (n *Node) heardReport(now time.Duration, r *wire.Report) {
 		case law.Full:
 			n.stats.Drop(DropFull)
 			continue
+		case law.Taken:
 		}
 		n.stats.Reports++
 		s.called(now, r.Origin.Member, row.Endpoint)

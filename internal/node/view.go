@@ -89,7 +89,7 @@ func (n *Node) heardVerdicts(now time.Duration, m *wire.Verdicts) {
 		return
 	}
 	for _, row := range m.Rows {
-		s := n.service(now, row.Service)
+		s := n.service(now, row.Service, false)
 		if s == nil {
 			continue
 		}

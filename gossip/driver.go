@@ -1,0 +1,318 @@
+package gossip
+
+import (
+	"cmp"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+
+	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/node"
+	"github.com/murmuration-go/murmuration/internal/wire"
+)
+
+// driver owns the node: one goroutine feeds it messages, members and time, and
+// carries out what it asks for.
+type driver struct {
+	c    *Cluster
+	node *node.Node
+
+	members []Member
+	met     bool              // somebody else was among them once
+	addrs   map[string]string // of the other live members, by name
+
+	used   map[string]*usedService
+	order  []*usedService // by name
+	loadAt time.Duration
+
+	delays [delayKept]time.Duration
+	ticks  int
+
+	mood  mood
+	since time.Time
+	sum   summary
+}
+
+// usedService is a service of this process as the driver sees it.
+type usedService struct {
+	name      string
+	svc       *coord.Service
+	endpoints map[string]*usedEndpoint
+	early     map[string]coord.Advice // about endpoints that this process does not have, as yet
+	demand    uint64                  // first tries when the load was told last
+}
+
+type usedEndpoint struct {
+	ep     *coord.Endpoint
+	totals coord.Totals
+	silent int           // ticks without traffic
+	from   time.Duration // when the traffic began
+	inUse  bool
+}
+
+// summary is what the driver counts for Health.
+type summary struct {
+	sent, cast, sendErrors, prunedCasts uint64
+	lateTicks, lostTicks                uint64
+}
+
+func newDriver(c *Cluster, incarnation uint64) *driver {
+	return &driver{
+		c: c, node: node.New(c.name, incarnation),
+		addrs: map[string]string{}, used: map[string]*usedService{},
+		loadAt: coord.Now(), since: time.Now(),
+	}
+}
+
+// run drives the node until stop is closed. The ticks of different processes
+// are spread over the interval by a random phase.
+func (d *driver) run(stop <-chan struct{}) {
+	defer d.resign()
+	due := coord.Now() + rand.N(tick)
+	timer := time.NewTimer(due - coord.Now())
+	defer timer.Stop()
+	d.meet(coord.Now())
+	for {
+		select {
+		case <-stop:
+			return
+		case m := <-d.c.delegate.inbox:
+			d.deliver(m)
+		case <-d.c.roster.changed:
+			d.meet(coord.Now())
+		case <-timer.C:
+			now := coord.Now()
+			d.late(now - due)
+			d.tick(now)
+			for due += tick; due <= now; due += tick {
+				d.sum.lostTicks++
+			}
+			timer.Reset(due - coord.Now())
+		}
+	}
+}
+
+func (d *driver) late(delay time.Duration) {
+	d.delays[d.ticks%delayKept] = delay
+	d.ticks++
+	if delay > lateFrom {
+		d.sum.lateTicks++
+	}
+}
+
+// deliver hands a message to the node. The time that it waited is added to the
+// age of what it says.
+func (d *driver) deliver(m inbound) {
+	now := coord.Now()
+	if age, ok := wire.Age(m.data); ok {
+		wire.SetAge(m.data, age+now-m.at)
+	}
+	d.apply(now, d.node.Deliver(now, m.data))
+}
+
+// meet takes over the list of live members.
+func (d *driver) meet(now time.Duration) {
+	before := len(d.members)
+	d.members = d.c.roster.members()
+	names := make([]string, 0, len(d.members)+1)
+	clear(d.addrs)
+	for _, m := range d.members {
+		names = append(names, m.Name)
+		if !m.Self {
+			d.addrs[m.Name] = m.Addr
+		}
+	}
+	d.node.SetMembers(append(names, d.c.name))
+	d.met = d.met || len(d.addrs) > 0
+	d.observe(now)
+	if f := d.c.cfg.Hooks.MembersChanged; f != nil && len(d.members) != before {
+		f(len(d.members))
+	}
+}
+
+func (d *driver) tick(now time.Duration) {
+	samples := d.sample(now)
+	trust := trustOf(slices.Max(d.delays[:]))
+	d.apply(now, d.node.Tick(now, samples, uint8(trust*255+.5)))
+	if now-d.loadAt >= time.Second-tick/2 {
+		d.tellLoad(now)
+	}
+	if q := &d.c.queue; q.NumQueued() > maxQueued {
+		d.sum.prunedCasts += uint64(q.NumQueued() - maxQueued)
+		q.Prune(maxQueued)
+	}
+	d.observe(now)
+}
+
+// sample reads the counters of every service of this process.
+func (d *driver) sample(now time.Duration) []node.Samples {
+	d.c.mu.Lock()
+	for name, svc := range d.c.services {
+		if d.used[name] == nil {
+			s := &usedService{name: name, svc: svc, endpoints: map[string]*usedEndpoint{}, early: map[string]coord.Advice{}}
+			d.used[name] = s
+			d.order = append(d.order, s)
+		}
+	}
+	d.c.mu.Unlock()
+	slices.SortFunc(d.order, func(a, b *usedService) int { return cmp.Compare(a.name, b.name) })
+	samples := make([]node.Samples, 0, len(d.order))
+	for _, s := range d.order {
+		all := node.Samples{Service: s.name}
+		for _, ep := range s.svc.Endpoints() {
+			u := s.endpoints[ep.Name()]
+			if u == nil {
+				u = &usedEndpoint{ep: ep, silent: inUse}
+				s.endpoints[ep.Name()] = u
+				if a, ok := s.early[ep.Name()]; ok {
+					delete(s.early, ep.Name())
+					ep.Publish(a)
+				}
+			}
+			sample := ep.Sample()
+			u.note(now, sample.Totals)
+			all.Endpoints = append(all.Endpoints, sample)
+		}
+		samples = append(samples, all)
+	}
+	return samples
+}
+
+// note keeps track of whether the endpoint is in use: with traffic in the last
+// two seconds, and for long enough that verdicts can be expected.
+func (u *usedEndpoint) note(now time.Duration, t coord.Totals) {
+	switch {
+	case t != u.totals:
+		if u.silent >= inUse {
+			u.from = now
+		}
+		u.totals, u.silent = t, 0
+	case u.silent < inUse:
+		u.silent++
+	}
+	u.inUse = u.silent < inUse && now-u.from >= settle
+}
+
+// tellLoad tells every service its first tries of the last second.
+func (d *driver) tellLoad(now time.Duration) {
+	elapsed := (now - d.loadAt).Seconds()
+	d.loadAt = now
+	for _, s := range d.order {
+		var demand uint64
+		for _, u := range s.endpoints {
+			demand += u.totals.Demand
+		}
+		s.svc.SetLoad(now, uint64(float64(demand-s.demand)/elapsed+.5), max(len(d.members), 1))
+		s.demand = demand
+	}
+}
+
+// apply carries out what the node asks for.
+func (d *driver) apply(now time.Duration, out *node.Output) {
+	for _, a := range out.Advice {
+		d.publish(a)
+	}
+	for _, s := range out.Sends {
+		addr, ok := d.addrs[s.To]
+		if !ok {
+			continue // gone since, or this member itself
+		}
+		d.sum.sent++
+		if err := d.c.send(memberlist.Address{Addr: addr, Name: s.To}, s.Data); err != nil {
+			d.sum.sendErrors++
+		}
+	}
+	if len(d.addrs) == 0 {
+		return
+	}
+	for _, c := range out.Casts {
+		if len(c.Data) > d.c.maxCast {
+			d.sum.prunedCasts++ // it would never be sent
+			continue
+		}
+		d.sum.cast++
+		d.c.queue.QueueBroadcast(newCast(c.Key, c.Data, now))
+	}
+}
+
+// publish makes advice known to this process. The node may advise on endpoints
+// that only others use; that is kept until somebody here uses them.
+func (d *driver) publish(a node.Advice) {
+	s := d.used[a.Service]
+	if s == nil {
+		return
+	}
+	if u := s.endpoints[a.Endpoint]; u != nil {
+		u.ep.Publish(a.Advice)
+		return
+	}
+	if _, ok := s.early[a.Endpoint]; ok || len(s.early) < coord.MaxEndpoints {
+		s.early[a.Endpoint] = a.Advice
+	}
+}
+
+// observe brings Health up to date and tells of a change of mode.
+func (d *driver) observe(now time.Duration) {
+	delay := slices.Max(d.delays[:])
+	s := situation{members: max(len(d.members), 1), trust: trustOf(delay), delay: delay}
+	h := Health{
+		Name: d.c.name, Members: s.members, Services: len(d.order), Coverage: 1,
+		Trust: s.trust, TickDelay: delay, LateTicks: d.sum.lateTicks, LostTicks: d.sum.lostTicks,
+		Sent: d.sum.sent, Cast: d.sum.cast, SendErrors: d.sum.sendErrors,
+	}
+	fresh, want := 0, 0
+	for _, svc := range d.order {
+		for _, u := range svc.endpoints {
+			if !u.inUse {
+				continue
+			}
+			n := u.ep.Advice().Fresh
+			fresh += min(n, expected(s.members))
+			want += expected(s.members)
+			s.endpoints++
+			if n < 2 {
+				s.short++
+			}
+		}
+	}
+	h.Endpoints = s.endpoints
+	if want > 0 {
+		h.Coverage = float64(fresh) / float64(want)
+	}
+	s.left, s.alone = d.c.solitude()
+	s.alone.met = d.met
+	mode, reason := s.judge()
+	if mode == ModeAlone {
+		h.Coverage = 0
+	}
+	from := d.mood.mode
+	changed := d.mood.move(now, mode, reason)
+	if changed {
+		d.since = time.Now()
+	}
+	h.Mode, h.Reason, h.Since = d.mood.mode, d.mood.reason, d.since
+	d.c.setHealth(h, d.node.Stats(), d.sum.prunedCasts)
+	d.mood.say(d.c.cfg.Logger, now, changed, from, &s)
+	if f := d.c.cfg.Hooks.ModeChange; f != nil && changed {
+		f(from, d.mood.mode, d.mood.reason)
+	}
+}
+
+// resign puts local rules back in force: nobody will renew any advice.
+func (d *driver) resign() {
+	for _, s := range d.order {
+		for _, u := range s.endpoints {
+			was := u.ep.Advice()
+			a := coord.Advice{Phi: coord.PhiFull, Tag: was.Tag, Era: was.Era, Thr: was.Thr}
+			if was.Phi != a.Phi {
+				a.Tag++
+			}
+			if was.InForce() {
+				a.Era++
+			}
+			u.ep.Publish(a)
+		}
+	}
+}
