@@ -69,12 +69,12 @@ func TestRetryAvoidsEndpointsWithRetriesOff(t *testing.T) {
 func TestRetriesTurnedOffDuringTheWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, s := inCluster("a", "b", "c")
+		c.Retry.Hooks.Wait = func(context.Context, retry.Attempt, error, time.Duration) { advise(s, "b", retriesOff) }
 		g := group(t, c)
-		time.AfterFunc(time.Second, func() { advise(s, "b", retriesOff) })
 		var went []string
 		err := g.Do(t.Context(), func(_ context.Context, e failover.Endpoint) error {
 			if went = append(went, e.Name); e.Name == "a" {
-				return retry.After(errDown, 2*time.Second)
+				return errDown
 			}
 			return nil
 		})

@@ -77,20 +77,42 @@ func TestValueIsTheLastAttempts(t *testing.T) {
 	}
 }
 
+// One endpoint's wish to be left alone does not delay the turn to another.
+func TestRetryAfterElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, names := range [][]string{{"a", "b"}, {"a"}} {
+			g := group(t, quick(names...))
+			start := time.Now()
+			n := 0
+			err := g.Do(t.Context(), func(context.Context, failover.Endpoint) error {
+				if n++; n == 1 {
+					return retry.After(errDown, 20*time.Second)
+				}
+				return nil
+			})
+			if waited := time.Since(start) >= 20*time.Second; err != nil || waited != (len(names) == 1) {
+				t.Errorf("%q: %v after %v", names, err, time.Since(start))
+			}
+		}
+	})
+}
+
 // A retry that is refused after its wait turns to the next endpoint at once.
 func TestEndpointOpensDuringTheWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := group(t, quick("a", "b", "c"))
-		time.AfterFunc(time.Second, func() { trip(g, "b") })
+		var g *failover.Group
+		c := quick("a", "b", "c")
+		c.Retry.Hooks.Wait = func(context.Context, retry.Attempt, error, time.Duration) { trip(g, "b") }
+		g = group(t, c)
 		var went []string
 		start := time.Now()
 		err := g.Do(t.Context(), func(_ context.Context, e failover.Endpoint) error {
 			if went = append(went, e.Name); e.Name == "a" {
-				return retry.After(errDown, 2*time.Second)
+				return errDown
 			}
 			return nil
 		})
-		if err != nil || !slices.Equal(went, []string{"a", "c"}) || time.Since(start) != 2*time.Second {
+		if err != nil || !slices.Equal(went, []string{"a", "c"}) || time.Since(start) > c.Retry.MaxDelay {
 			t.Errorf("went to %q in %v: %v", went, time.Since(start), err)
 		}
 	})
@@ -101,13 +123,17 @@ func TestEndpointRecoversDuringTheWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := quick("a", "b", "c")
 		c.Breaker.OpenTimeout = time.Second
-		g := group(t, c)
+		var g *failover.Group
+		c.Retry.Hooks.Wait = func(context.Context, retry.Attempt, error, time.Duration) {
+			time.Sleep(2 * time.Second)
+			trip(g, "c")
+		}
+		g = group(t, c)
 		trip(g, "a")
-		time.AfterFunc(1500*time.Millisecond, func() { trip(g, "c") })
 		var went []string
 		err := g.Do(t.Context(), func(_ context.Context, e failover.Endpoint) error {
 			if went = append(went, e.Name); e.Name == "b" {
-				return retry.After(errDown, 2*time.Second)
+				return errDown
 			}
 			return nil
 		})

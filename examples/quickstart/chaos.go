@@ -7,8 +7,9 @@ import (
 )
 
 // chaos does to the members of a cluster what happens in incidents: one
-// crashes, the steward crashes whose verdict is in force, one joins.
-func chaos(ctx context.Context, r *run, s settings, start time.Time, note func(string, ...any)) {
+// crashes, the steward crashes whose verdict is in force, one joins and is
+// driven like the others.
+func chaos(ctx context.Context, r *run, s settings, start time.Time, note func(string, ...any), drive func(member int)) {
 	if len(s.chaos) == 0 {
 		return
 	}
@@ -47,6 +48,7 @@ func chaos(ctx context.Context, r *run, s settings, start time.Time, note func(s
 				continue
 			}
 			note("a new member joined")
+			drive(len(r.clients) - 1)
 		}
 	}
 }

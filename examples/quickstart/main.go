@@ -130,7 +130,18 @@ func incident(ctx context.Context, s settings, p *progress) ([]result, error) {
 			drivers.Go(func() { r.drive(ctx, start, m, arrivals(s, m), &calls) })
 		}
 	}
-	drivers.Go(func() { chaos(ctx, runs[len(runs)-1], s, start, p.note) })
+	together := runs[len(runs)-1]
+	drivers.Go(func() {
+		chaos(ctx, together, s, start, p.note, func(m int) {
+			var due []time.Duration
+			for _, d := range arrivals(s, m) {
+				if d > time.Since(start) {
+					due = append(due, d)
+				}
+			}
+			drivers.Go(func() { together.drive(ctx, start, m, due, &calls) })
+		})
+	})
 	finished := make(chan struct{})
 	go func() {
 		drivers.Wait()
