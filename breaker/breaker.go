@@ -14,7 +14,6 @@ package breaker
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -124,62 +123,6 @@ func (b *Breaker) doTwoStep(ctx context.Context, l *local, a *coord.Advice, n in
 	var err error
 	o, err = b.attempt(ctx, a, n, now, fn)
 	return err
-}
-
-// Allow is the two-step form of Do, for calls that no function can enclose. It
-// returns a *OpenError, or a function that must be called once with the call's
-// error when the call has ended; further calls of it do nothing. A done that is
-// never called blocks nobody for ever, but leaves the call counted as in
-// flight.
-//
-// done cannot know why the caller gave up: hand it the caller's own cancellation
-// marked by Neutral, or it counts as a failure.
-//
-// The first use of Allow changes the breaker for good to a machine that
-// allocates a little on every call. What was counted until then is forgotten,
-// and a breaker that was not closed stays open for one more OpenTimeout.
-func (b *Breaker) Allow() (done func(error), err error) {
-	ctx := context.Background()
-	a := b.shared.Advice()
-	if err := b.admit(a, 1); err != nil {
-		return nil, b.refused(ctx, err)
-	}
-	now := coord.Now()
-	b.shared.Wanted(spread(now))
-	count := func(coord.Outcome) {}
-	if !a.InForce() {
-		l := b.machine(a, now)
-		if !l.open(now) {
-			l = b.twoStepMachine(a, now)
-		}
-		if l.open(now) {
-			return nil, b.refused(ctx, l.refuse(now))
-		}
-		report, refusal := l.twoStep.Allow()
-		if refusal != nil {
-			l.tell()
-			return nil, b.refused(ctx, l.refuse(now))
-		}
-		probe := l.began(now)
-		l.tell()
-		count = func(o coord.Outcome) {
-			l.ended(probe, o)
-			report(verdict(o))
-			l.tell()
-		}
-	}
-	timeout := b.timeout(ctx)
-	at := b.shared.Send(a, timeout, false, spread(now))
-	var once atomic.Bool
-	return func(err error) {
-		if once.Swap(true) {
-			return
-		}
-		took := coord.Now() - now
-		o := b.outcome(ctx, err, took, timeout, a)
-		at.End(o, took)
-		count(o)
-	}, nil
 }
 
 // admit applies the cluster's advice. It counts the demand of what it refuses;
@@ -304,97 +247,6 @@ func spread(now time.Duration) uint32 { return uint32(now>>3) ^ uint32(now>>9) }
 // Latency is the observed median latency of successful attempts, 0 while
 // unknown.
 func (b *Breaker) Latency() time.Duration { return b.latency.Value() }
-
-// Report counts an outcome that became known only after the call had returned,
-// such as a response body that broke midway. It is counted as a failure, beside
-// the success that the call was counted as, unless err is neutral; nil does
-// nothing. Like Allow's done, it cannot tell the caller's own cancellation.
-func (b *Breaker) Report(err error) {
-	if err == nil {
-		return
-	}
-	a := b.shared.Advice()
-	o := b.outcome(context.Background(), err, 0, 0, a)
-	if o == coord.Success || o == coord.Neutral {
-		return
-	}
-	b.shared.Send(a, b.config.AttemptTimeout, false, 0).End(o, 0)
-	if a.InForce() {
-		return
-	}
-	l := b.machine(a, coord.Now())
-	if State(l.state.Load()) != Closed {
-		return // late news must not use up a probe
-	}
-	if l.twoStep != nil {
-		if done, refusal := l.twoStep.Allow(); refusal == nil {
-			done(errFailed)
-		}
-	} else {
-		_, _ = l.exec.Execute(func() (struct{}, error) { return struct{}{}, errFailed })
-	}
-	l.tell()
-}
-
-// timeout is the time an attempt may take: its own, else what the caller has
-// left, else a second.
-func (b *Breaker) timeout(ctx context.Context) time.Duration {
-	if b.config.AttemptTimeout > 0 {
-		return b.config.AttemptTimeout
-	}
-	if deadline, ok := ctx.Deadline(); ok {
-		return min(max(time.Until(deadline), 100*time.Millisecond), 10*time.Second)
-	}
-	return coord.DefaultAttemptTimeout
-}
-
-// outcome classifies an error. The caller's cancellation says nothing about the
-// endpoint. The caller's deadline does, if the attempt had been in flight for so
-// long that a healthy endpoint would have answered: most callers set nothing
-// but a deadline, and a black hole would leave no evidence at all.
-func (b *Breaker) outcome(ctx context.Context, err error, took, timeout time.Duration, a *coord.Advice) coord.Outcome {
-	if err != nil && ctx.Err() != nil {
-		long := timeout / 2
-		if a.Thr > 0 {
-			long = min(a.Thr, long)
-		}
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) && took > long {
-			return coord.Slow
-		}
-		return coord.Neutral
-	}
-	o := OutcomeDefault
-	if b.config.Classify != nil {
-		o = b.config.Classify(err)
-	}
-	if o == OutcomeDefault {
-		if err == nil {
-			return coord.Success
-		}
-		o = DefaultClassify(err)
-	}
-	switch {
-	case o == OutcomeSuccess:
-		return coord.Success
-	case o == OutcomeNeutral:
-		return coord.Neutral
-	case errors.Is(err, context.DeadlineExceeded):
-		return coord.Slow
-	}
-	return coord.Failure
-}
-
-// verdict says an outcome in gobreaker's words.
-func verdict(o coord.Outcome) error {
-	switch o {
-	case coord.Success:
-		return nil
-	case coord.Neutral:
-		return errNeutral
-	default:
-		return errFailed
-	}
-}
 
 func (b *Breaker) refused(ctx context.Context, err error) error {
 	if b.config.Hooks.Refused != nil {

@@ -99,3 +99,20 @@ func opened(t *testing.T, g *failover.Group, endpoint string) bool {
 	t.Helper()
 	return state(t, g, endpoint).State == breaker.Open
 }
+
+// shared is a cluster that advises whatever a test publishes.
+type shared struct{ service *coord.Service }
+
+func (s shared) CoordService(string) *coord.Service { return s.service }
+
+func group(tb testing.TB, c failover.Config) *failover.Group {
+	tb.Helper()
+	if len(c.Endpoints) == 0 {
+		c.Endpoints = named("a")
+	}
+	g, err := failover.New("svc", c)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return g
+}
