@@ -129,6 +129,14 @@ func (c *Cluster) Addr() string {
 	return c.addr.String()
 }
 
+// Zone is the Zone of the Config. Package failover prefers endpoints in it.
+func (c *Cluster) Zone() string {
+	if c == nil {
+		return ""
+	}
+	return c.cfg.Zone
+}
+
 // Leave tells the others that this member goes, and waits until that is on its
 // way, ctx ends or 5 s have passed; the error says which. The member works
 // alone from then on, and cannot come back. Leaving twice does nothing.
