@@ -2,6 +2,7 @@ package failover
 
 import (
 	"context"
+	"time"
 
 	"github.com/murmuration-go/murmuration/breaker"
 	"github.com/murmuration-go/murmuration/retry"
@@ -29,7 +30,7 @@ func Value[T any](ctx context.Context, g *Group, fn func(context.Context, Endpoi
 		return v, ErrClosed
 	}
 	r := g.routes.Load()
-	ctx, end := g.policy.Hooks.Begin(ctx, g.service)
+	ctx, began := g.policy.Hooks.Begin(ctx, g.service)
 	c := retry.Begin(&g.policy)
 	at := r.first()
 	var tried, passed uint64
@@ -42,7 +43,7 @@ func Value[T any](ctx context.Context, g *Group, fn func(context.Context, Endpoi
 		switch {
 		case err == nil:
 			c.Succeeded()
-			end(c.Sent(), nil)
+			g.ended(ctx, began, c.Sent(), nil)
 			return v, nil
 		case !ran: // passed over: no token, no wait
 			passed |= 1 << at
@@ -54,7 +55,7 @@ func Value[T any](ctx context.Context, g *Group, fn func(context.Context, Endpoi
 			}
 			if c.Number() == 1 {
 				g.refused(ctx, refusal)
-				end(0, refusal)
+				g.ended(ctx, began, 0, refusal)
 				return v, refusal
 			}
 			c.Next(ctx, refusal, retry.Route{})
@@ -68,9 +69,13 @@ func Value[T any](ctx context.Context, g *Group, fn func(context.Context, Endpoi
 			}
 		}
 		err = c.Err()
-		end(c.Sent(), err)
+		g.ended(ctx, began, c.Sent(), err)
 		return v, err
 	}
+}
+
+func (g *Group) ended(ctx context.Context, began time.Duration, attempts int, err error) {
+	g.policy.Hooks.End(ctx, began, retry.CallInfo{Service: g.service, Attempts: attempts, Err: err})
 }
 
 func (g *Group) refused(ctx context.Context, err error) {

@@ -40,24 +40,25 @@ type CallInfo struct {
 	Took     time.Duration
 }
 
-// Begin tells of a call's start, and returns the context for the call and what
-// tells of its end. It is for those who drive a Call.
-func (h *Hooks) Begin(ctx context.Context, service string) (context.Context, func(attempts int, err error)) {
-	if h.CallStart == nil && h.CallEnd == nil {
-		return ctx, noEnd
-	}
+// Begin tells of a call's start, and returns the context for the call and when it
+// began, which End asks for. It is for those who drive a Call.
+func (h *Hooks) Begin(ctx context.Context, service string) (_ context.Context, start time.Duration) {
 	if h.CallStart != nil {
 		ctx = h.CallStart(ctx, service)
 	}
-	start := coord.Now()
-	return ctx, func(attempts int, err error) {
-		if h.CallEnd != nil {
-			h.CallEnd(ctx, CallInfo{Service: service, Attempts: attempts, Err: err, Took: coord.Now() - start})
-		}
+	if h.CallEnd != nil {
+		start = coord.Now()
 	}
+	return ctx, start
 }
 
-func noEnd(int, error) {}
+// End tells of a call's end, with what Begin returned; it fills in c.Took.
+func (h *Hooks) End(ctx context.Context, start time.Duration, c CallInfo) {
+	if h.CallEnd != nil {
+		c.Took = coord.Now() - start
+		h.CallEnd(ctx, c)
+	}
+}
 
 // BeginAttempt tells of an attempt's start, and returns the context for it.
 func (h *Hooks) BeginAttempt(ctx context.Context, a Attempt) context.Context {

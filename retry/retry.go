@@ -30,7 +30,8 @@ func Do(ctx context.Context, p Policy, fn func(context.Context) error) error {
 // Value is Do for functions that return a value. The value is the last
 // attempt's, also beside an error; a refused attempt counts as none.
 func Value[T any](ctx context.Context, p Policy, fn func(context.Context) (T, error)) (T, error) {
-	ctx, end := p.Hooks.Begin(ctx, p.Budget.Service())
+	service := p.Budget.Service()
+	ctx, began := p.Hooks.Begin(ctx, service)
 	c := Begin(&p)
 	var v T
 	for {
@@ -45,12 +46,12 @@ func Value[T any](ctx context.Context, p Policy, fn func(context.Context) (T, er
 		if err == nil {
 			c.Succeeded()
 			p.Budget.observe(coord.Now() - start)
-			end(c.sent, nil)
+			p.Hooks.End(ctx, began, CallInfo{Service: service, Attempts: c.sent})
 			return v, nil
 		}
 		if !c.Next(ctx, err, Route{Latency: p.Budget.Latency()}) {
 			err = c.Err()
-			end(c.sent, err)
+			p.Hooks.End(ctx, began, CallInfo{Service: service, Attempts: c.sent, Err: err})
 			return v, err
 		}
 	}

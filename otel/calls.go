@@ -1,0 +1,145 @@
+package otel
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+
+	"github.com/murmuration-go/murmuration/breaker"
+	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/retry"
+)
+
+// Measurements are made with the context of the span that they belong to, so
+// that exemplars lead there.
+
+func (t *Telemetry) callStart(ctx context.Context, service string) context.Context {
+	if t.spans.idle() {
+		return ctx
+	}
+	with, span := t.spans.begin(ctx, callSpan, t.targets.startOptions(service, ""))
+	if span == nil {
+		return ctx
+	}
+	return &scope{Context: with, key: callScope{t}, span: span}
+}
+
+func (t *Telemetry) callEnd(ctx context.Context, c retry.CallInfo) {
+	timed := t.inst.callDuration.Enabled(ctx)
+	if !timed && !t.spans.made.Load() {
+		return
+	}
+	e := callEnded(ctx, c.Err)
+	if timed {
+		o := t.targets.get(c.Service, "").with(label(e.outcome))
+		t.inst.callDuration.Record(ctx, c.Took.Seconds(), o.record...)
+	}
+	s := scopeOf(ctx, callScope{t})
+	if s == nil {
+		return
+	}
+	if s.recording() {
+		s.span.SetAttributes(attemptCountKey.Int(c.Attempts))
+		if e.stop != success {
+			s.span.SetAttributes(stopKey.String(e.stop.String()))
+		}
+		if e.refusal != nil {
+			s.span.SetAttributes(refusalAttributes(e.refusal)...)
+		}
+		s.tell(e)
+	}
+	s.span.End()
+}
+
+func (t *Telemetry) attemptStart(ctx context.Context, a retry.Attempt) context.Context {
+	timed, idle := t.inst.attemptDuration.Enabled(ctx), t.spans.idle()
+	if idle && !timed {
+		return ctx
+	}
+	s := &scope{Context: ctx, key: attemptScope{t}}
+	if !idle {
+		s.Context, s.span = t.spans.begin(ctx, attemptSpan, t.targets.startOptions(a.Service, a.Endpoint))
+	}
+	if s.span == nil && !timed {
+		return ctx
+	}
+	if s.recording() {
+		s.span.SetAttributes(attemptKey.Int(a.Number))
+		if c := scopeOf(ctx, callScope{t}); c != nil {
+			if wait := time.Duration(c.wait.Swap(0)); wait > 0 {
+				s.span.SetAttributes(waitKey.Float64(wait.Seconds()))
+			}
+		}
+	}
+	s.start = coord.Now()
+	return s
+}
+
+func (t *Telemetry) attemptEnd(ctx context.Context, a retry.Attempt, err error) {
+	timed := t.inst.attemptDuration.Enabled(ctx)
+	counted := a.Number > 1 && t.inst.retry.Enabled(ctx)
+	if !timed && !counted && !t.spans.made.Load() {
+		return
+	}
+	if counted && !notSent(err) {
+		o := t.targets.get(a.Service, a.Endpoint).with(label(success))
+		t.inst.retry.Add(ctx, 1, o.add...)
+	}
+	s := scopeOf(ctx, attemptScope{t})
+	if s == nil {
+		return
+	}
+	took := coord.Now() - s.start
+	e := attemptEnded(ctx, err)
+	if timed {
+		o := t.targets.get(a.Service, a.Endpoint).with(label(e.outcome))
+		t.inst.attemptDuration.Record(ctx, took.Seconds(), o.record...)
+	}
+	if s.recording() {
+		s.tell(e)
+	}
+	if s.span != nil {
+		s.span.End()
+	}
+}
+
+// wait keeps the wait for the span of the attempt that follows it.
+func (t *Telemetry) wait(ctx context.Context, _ retry.Attempt, _ error, wait time.Duration) {
+	if !t.spans.made.Load() {
+		return
+	}
+	if c := scopeOf(ctx, callScope{t}); c.recording() {
+		c.wait.Store(int64(wait))
+	}
+}
+
+// tell writes to the span how what it stands for ended.
+func (s *scope) tell(e ended) {
+	if e.status != 0 {
+		s.span.SetAttributes(statusCodeKey.Int(e.status))
+	}
+	if e.outcome != success {
+		s.span.SetAttributes(e.outcome.errorType())
+		s.span.SetStatus(codes.Error, "")
+	}
+}
+
+// refusalAttributes say why something was refused, but not who the stewards are:
+// members come and go, and their names tell nothing later.
+func refusalAttributes(e *breaker.OpenError) []attribute.KeyValue {
+	attrs := []attribute.KeyValue{
+		decidedByKey.String(e.Source.String()),
+		refusedEndpointKey.String(endpointName(e.Endpoint)),
+		phiKey.Float64(e.Phi),
+		evidenceAgeKey.Float64(e.Age.Seconds()),
+	}
+	if v := &e.Evidence; v.Reporters > 0 {
+		attrs = append(attrs,
+			reportersKey.Int(v.Reporters),
+			failuresKey.Int64(int64(v.Failures)),
+			outcomesKey.Int64(int64(v.Outcomes)))
+	}
+	return attrs
+}

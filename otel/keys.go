@@ -1,0 +1,67 @@
+package otel
+
+import (
+	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+)
+
+// This file holds every name that is written to a span or a metric, and is the
+// only one that imports the semantic conventions. These know nothing of retries,
+// breakers and failover, hence the namespace of our own.
+
+const (
+	schemaURL = semconv.SchemaURL
+
+	errorTypeKey  = semconv.ErrorTypeKey
+	statusCodeKey = semconv.HTTPResponseStatusCodeKey
+)
+
+// The spans' names.
+const (
+	callSpan    = "murmuration.call"
+	attemptSpan = "murmuration.attempt"
+)
+
+// Attributes of spans and metrics.
+const (
+	serviceKey   = attribute.Key("murmuration.service")
+	endpointKey  = attribute.Key("murmuration.endpoint") // on a call's span the one last sent to
+	decidedByKey = attribute.Key("murmuration.decided_by")
+)
+
+// Attributes of spans alone.
+const (
+	attemptCountKey = attribute.Key("murmuration.attempt_count") // attempts that were sent
+	attemptKey      = attribute.Key("murmuration.attempt")       // number of the attempt, from 1
+	waitKey         = attribute.Key("murmuration.wait")          // before the attempt, in seconds
+	stopKey         = attribute.Key("murmuration.stop")          // why there was no further attempt
+
+	refusedEndpointKey = attribute.Key("murmuration.refused_endpoint")
+	phiKey             = attribute.Key("murmuration.phi")
+	evidenceAgeKey     = attribute.Key("murmuration.evidence.age") // in seconds
+	reportersKey       = attribute.Key("murmuration.evidence.reporters")
+	failuresKey        = attribute.Key("murmuration.evidence.failures")
+	outcomesKey        = attribute.Key("murmuration.evidence.outcomes")
+)
+
+// Attributes of metrics alone.
+const (
+	fromKey = attribute.Key("murmuration.from")
+	toKey   = attribute.Key("murmuration.to")
+)
+
+// The metrics' names.
+const (
+	callDurationName      = "murmuration.client.call.duration"
+	callRefusalName       = "murmuration.client.call.refusal"
+	attemptDurationName   = "murmuration.client.attempt.duration"
+	retryName             = "murmuration.client.retry"
+	breakerRefusalName    = "murmuration.breaker.refusal"
+	breakerTransitionName = "murmuration.breaker.transition"
+	modeTransitionName    = "murmuration.cluster.mode.transition"
+	membersName           = "murmuration.cluster.members"
+)
+
+// other stands for whatever a bounded attribute has no room for; it is also the
+// conventions' word for an error.type of no known kind.
+const other = "_OTHER"

@@ -1,0 +1,143 @@
+package otel
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/murmuration-go/murmuration/breaker"
+	"github.com/murmuration-go/murmuration/failover/failoverhttp"
+	"github.com/murmuration-go/murmuration/retry"
+)
+
+// outcome is an error.type as a number: one of those below or an HTTP status
+// from 400 to 599.
+type outcome uint16
+
+const (
+	success outcome = iota // and whatever else is no error: no error.type
+	timeout
+	canceled
+	breakerOpen
+	budgetExhausted
+	retriesOff
+	otherError
+)
+
+func (o outcome) String() string {
+	switch o {
+	case success:
+		return ""
+	case timeout:
+		return "timeout"
+	case canceled:
+		return "canceled"
+	case breakerOpen:
+		return "breaker_open"
+	case budgetExhausted:
+		return "budget_exhausted"
+	case retriesOff:
+		return "retries_off"
+	case otherError:
+		return other
+	}
+	return strconv.Itoa(int(o))
+}
+
+func (o outcome) isStatus() bool { return o >= 400 }
+
+func (o outcome) errorType() attribute.KeyValue { return errorTypeKey.String(o.String()) }
+
+// ended is how a call or an attempt ended.
+type ended struct {
+	outcome outcome
+	status  int     // of the HTTP response, 0 if unknown
+	stop    outcome // why there was no further attempt, if that was not by itself
+	refusal *breaker.OpenError
+}
+
+// attemptEnded says how an attempt ended, whose context ctx is.
+func attemptEnded(ctx context.Context, err error) (e ended) {
+	if err == nil {
+		return e
+	}
+	e.outcome, e.status = classify(ctx, err)
+	if theCallersAffair(e.status) && e.status != http.StatusTooManyRequests {
+		e.outcome = success
+	}
+	return e
+}
+
+// callEnded says how a call ended, whose context ctx is.
+func callEnded(ctx context.Context, err error) (e ended) {
+	if err == nil {
+		return e
+	}
+	last, stop := err, error(nil)
+	if r, ok := err.(*retry.Error); ok {
+		last, stop = r.Err, r.Stop
+	}
+	e.outcome, e.status = classify(ctx, last)
+	if stop == nil {
+		e.refusal, _ = last.(*breaker.OpenError)
+	} else {
+		e.refusal, _ = stop.(*breaker.OpenError)
+		e.stop, _ = classify(ctx, stop)
+		e.outcome = e.stop
+	}
+	if theCallersAffair(e.status) && ctx.Err() == nil { // who gave up does not get the response
+		e.outcome = success
+	}
+	return e
+}
+
+// theCallersAffair reports whether a status is an answer like any other as far
+// as retries, breakers and failover are concerned.
+func theCallersAffair(status int) bool { return status >= 400 && status <= 499 }
+
+// classify tells an error's kind, and the HTTP status if it stands for a
+// response.
+func classify(ctx context.Context, err error) (outcome, int) {
+	var status *failoverhttp.StatusError
+	var open *breaker.OpenError
+	var late interface{ Timeout() bool }
+	switch {
+	case errors.As(err, &status):
+		if status.StatusCode < 400 || status.StatusCode > 599 {
+			return otherError, status.StatusCode
+		}
+		return outcome(status.StatusCode), status.StatusCode
+	case errors.As(err, &open):
+		if open.Retry {
+			return retriesOff, 0
+		}
+		return breakerOpen, 0
+	case errors.Is(err, breaker.ErrOpen):
+		return breakerOpen, 0
+	case errors.Is(err, retry.ErrBudgetExhausted):
+		return budgetExhausted, 0
+	case errors.Is(err, retry.ErrRetriesOff):
+		return retriesOff, 0
+	case errors.Is(err, context.Canceled):
+		return canceled, 0
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &late) && late.Timeout():
+		return timeout, 0
+	}
+	// Not every error of a call that was cut short says so.
+	switch ctx.Err() {
+	case context.Canceled:
+		return canceled, 0
+	case context.DeadlineExceeded:
+		return timeout, 0
+	}
+	return otherError, 0
+}
+
+// notSent reports whether an error says that nothing reached the endpoint.
+func notSent(err error) bool {
+	var e interface{ NotSent() bool }
+	return errors.As(err, &e) && e.NotSent()
+}
