@@ -135,7 +135,7 @@ func (b *Breaker) admit(a *coord.Advice, n int) error {
 		return nil
 	}
 	r := rand.Uint32()
-	if coord.Phi(r) < a.Phi {
+	if b.shared.Admit(a.Phi, r) {
 		return nil
 	}
 	b.shared.Wanted(r >> 16)

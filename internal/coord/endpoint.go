@@ -25,7 +25,8 @@ type Endpoint struct {
 	service *Service
 	name    string
 	advice  atomic.Pointer[Advice]
-	timeout atomic.Int64 // last attempt timeout, ns
+	timeout atomic.Int64  // last attempt timeout, ns
+	passed  atomic.Uint64 // see Admit
 	totals  []totalsShard
 
 	mu    sync.Mutex // guards okAcc and publishing
@@ -79,6 +80,27 @@ func (e *Endpoint) Wanted(spread uint32) {
 		return
 	}
 	e.totals[spread&shardMask].demand.Add(1)
+}
+
+// Admit decides whether a first try may go while a fraction phi of them may; r
+// is uniformly random. Each try has the same chance, phi, but tries that go are
+// spread out more evenly than by independent coins: probes, of which a cluster
+// has three a second, then do not bunch up or fail to come by chance.
+//
+// Tries add up steps of phi on average, jittered by half so that no pattern in
+// the traffic can fall into step, and one goes whenever the sum passes a whole.
+// Above one half, where gaps hardly occur, it is a plain coin.
+func (e *Endpoint) Admit(phi Phi, r uint32) bool {
+	if e == nil || phi > PhiFull/2 {
+		return Phi(r) < phi || phi == PhiFull
+	}
+	if e.passed.Load() == 0 {
+		e.passed.CompareAndSwap(0, uint64(r)|1) // members must not be in step
+	}
+	p := uint64(phi)
+	step := p/2 + uint64(r)%(p+1+p&1) // p on average
+	sum := e.passed.Add(step)
+	return sum>>16 != (sum-step)>>16
 }
 
 // Attempt is one request on its way, and where its outcome is to be counted.

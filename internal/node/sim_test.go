@@ -30,6 +30,7 @@ type sim struct {
 	free     time.Duration                                        // when the server will have worked off its queue
 	loss     float64                                              // of messages
 	failing  func(member int) outcome                             // nil: all are served
+	users    func(member int) bool                                // of the service; nil: all
 	network  func(from, to *simMember) bool                       // nil: all are connected
 	tamper   func(from, to *simMember, data []byte) (lied []byte) // nil: all are honest
 
@@ -137,8 +138,11 @@ func (s *sim) tick(m *simMember) {
 	if m.dead {
 		return
 	}
-	sample := node.Samples{Service: "svc", Endpoints: []coord.Sample{m.ep.Sample()}}
-	s.apply(m, m.node.Tick(s.now, []node.Samples{sample}, 255))
+	var samples []node.Samples
+	if s.uses(m) {
+		samples = []node.Samples{{Service: "svc", Endpoints: []coord.Sample{m.ep.Sample()}}}
+	}
+	s.apply(m, m.node.Tick(s.now, samples, 255))
 	s.after(law.Tick, func() { s.tick(m) })
 }
 
@@ -193,10 +197,16 @@ func bump(v *[]int, at int) {
 }
 
 func (s *sim) arrive(m *simMember, idle bool) {
-	if m.dead {
+	if m.dead || !s.uses(m) {
 		return
 	}
-	gap := time.Duration(s.rng.ExpFloat64() / s.load * float64(len(s.members)) * float64(time.Second))
+	users := 0
+	for _, m := range s.members {
+		if s.uses(m) {
+			users++
+		}
+	}
+	gap := time.Duration(s.rng.ExpFloat64() / s.load * float64(users) * float64(time.Second))
 	s.after(gap, func() { s.arrive(m, false) })
 	if idle {
 		return
@@ -206,7 +216,7 @@ func (s *sim) arrive(m *simMember, idle bool) {
 	bump(&s.wanted, at)
 	a := m.ep.Advice()
 	m.ep.Wanted(s.rng.Uint32())
-	if a.Phi < coord.PhiFull && coord.Phi(s.rng.Uint32()) >= a.Phi {
+	if !m.ep.Admit(a.Phi, s.rng.Uint32()) {
 		s.dimmed++
 		return
 	}
@@ -268,6 +278,8 @@ func (s *sim) send(m *simMember, a *coord.Advice, n, at int) {
 		})
 	})
 }
+
+func (s *sim) uses(m *simMember) bool { return s.users == nil || s.users(m.index) }
 
 // kill crashes a member; the others notice after a while, as with memberlist.
 func (s *sim) kill(m *simMember, noticed time.Duration) {
