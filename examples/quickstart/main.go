@@ -35,7 +35,7 @@ func main() {
 	flag.IntVar(&s.members, "members", 12, "clients of each kind")
 	flag.DurationVar(&s.duration, "duration", 45*time.Second, "how long to run; calls are made until 5 s before the end")
 	flag.DurationVar(&s.stall, "stall", 6*time.Second, "how long the server stalls")
-	flag.Float64Var(&s.capacity, "capacity", 120, "requests a second that each server can take")
+	flag.Float64Var(&s.capacity, "capacity", 80, "requests a second that each server can take")
 	flag.Float64Var(&s.load, "load", .8, "first tries, as a share of the capacity")
 	flag.Uint64Var(&s.seed, "seed", 1, "fixes the traffic")
 	asJSON := flag.Bool("json", false, "print one JSON object instead of a table")

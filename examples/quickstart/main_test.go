@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 // shortened is the incident in less time.
 var shortened = settings{
 	members: 12, duration: 28 * time.Second, stallAt: 4 * time.Second, stall: 6 * time.Second,
-	capacity: 120, load: .8, seed: 1,
+	capacity: 80, load: .8, seed: 1,
 }
 
 // TestIncident runs the incident for real, once as it is and once with crashes
