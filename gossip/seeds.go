@@ -52,7 +52,9 @@ func parseSeed(s string) (seed, error) {
 	if err != nil {
 		return fail("has a bad port")
 	}
-	if _, err := netip.ParseAddr(host); err != nil {
+	if ip, err := netip.ParseAddr(host); err == nil && ip.Zone() != "" {
+		return fail("is a link-local address with a zone, which is not supported")
+	} else if err != nil {
 		if why := badHost(host); why != "" {
 			return fail(why)
 		}

@@ -29,6 +29,7 @@ func TestParseSeed(t *testing.T) {
 		"shop:http":             {},
 		"fd00::1:7960":          {},
 		"node/10.0.0.1:7960":    {},
+		"[fe80::1%eth0]:7960":   {},
 		"a b:1":                 {},
 		"dns+":                  {},
 		"dns+shop":              {},
@@ -54,7 +55,7 @@ func TestParseSeed(t *testing.T) {
 }
 
 func FuzzParseSeed(f *testing.F) {
-	for _, s := range []string{"10.0.0.1:7960", "dns+shop:1", "dnssrv+_g._udp.shop", "[::1]:1", "x/y:1"} {
+	for _, s := range []string{"10.0.0.1:7960", "dns+shop:1", "dnssrv+_g._udp.shop", "[::1]:1", "x/y:1", "[::% ]:1"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
