@@ -140,11 +140,18 @@ func checkEndpoints(list []Endpoint) error {
 	for i, e := range list {
 		at := func(field string) string { return fmt.Sprintf("Endpoints[%d].%s", i, field) }
 		name := e.name()
-		if err := coord.CheckName(name); err != nil {
+		switch err := coord.CheckName(name); {
+		case e.Name == "" && e.URL == "":
+			bad(at("Name"), "is empty, and so is URL; an endpoint needs at least one of them")
+		case e.Name == "" && redact(e.URL) != e.URL:
+			bad(at("Name"), "must be given, since the URL that would stand for it holds a password and names are told to others")
+		case e.Name == "" && err != nil:
+			bad(at("Name"), "is empty, and the URL cannot stand for it: %v", err)
+		case err != nil:
 			bad(at("Name"), "%v", err)
 		}
-		if j, dup := seen[name]; dup {
-			bad(at("Name"), "%q is also the name of Endpoints[%d]; names must differ", name, j)
+		if j, dup := seen[name]; dup && name != "" {
+			bad(at("Name"), "%q is also the name of Endpoints[%d]; names must differ", redact(name), j)
 		}
 		seen[name] = i
 		if err := checkURL(e.URL); err != nil {

@@ -128,3 +128,16 @@ func TestDefaults(t *testing.T) {
 		t.Error("the caller's budget is not used")
 	}
 }
+
+// A password in a URL is neither printed nor made a name that others hear.
+func TestPasswordsStayHere(t *testing.T) {
+	for _, e := range []failover.Endpoint{
+		{URL: "https://user:hunter2@h.example"},
+		{Name: "a", URL: "https://user:hunter2@h.example:port"},
+	} {
+		_, err := failover.New("svc", failover.Config{Endpoints: []failover.Endpoint{e}})
+		if err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%+v: %v", e, err)
+		}
+	}
+}
