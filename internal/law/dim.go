@@ -23,13 +23,33 @@ type dimmer struct {
 	lastTight float64 // mean latency of the last tight epoch, 0 none
 	nonFalls  int     // tight epochs in a row that were not draining
 	wentUp    bool    // the last step was up
+
+	only string // the one reporter there was at the trip; "" if there were more
 }
 
 func (s *Steward) enterDim(now time.Duration, phi, ceil float64) {
 	s.state = wire.Dim
 	s.phi = s.clampPhi(phi)
 	s.dim = dimmer{base: s.dim.base, since: now, ceil: ceil, ceilShare: true}
-	s.freshMarks()
+	for _, r := range s.order {
+		r.mark = r.row.Tagged
+	}
+}
+
+// reconsider ends a DIM that rests on one reporter's word as soon as there is
+// another: from now on it takes two. What evidence there is stays, so that if
+// the other one fails as well the endpoint is dimmed again at once.
+func (s *Steward) reconsider(now time.Duration) {
+	if s.state != wire.Dim || s.dim.only == "" {
+		return
+	}
+	for _, r := range s.order {
+		if now-r.at < freshReport && r.name != s.dim.only {
+			s.state, s.phi = wire.NotLoad, coord.PhiFull
+			s.dim.only = ""
+			return
+		}
+	}
 }
 
 // clampPhi bounds phi to [phiMin, 1]; it never rounds down to nothing at all.
@@ -49,7 +69,8 @@ func (s *Steward) ceiling() float64 {
 }
 
 // inForce is what the members apply: the median of the three stewards' phi, one
-// that is absent or stale standing for 1.
+// that is absent or stale standing for 1. Of a steward alone nothing is in force,
+// for a member takes no advice from one.
 func (s *Steward) inForce(now time.Duration) coord.Phi {
 	low, mid := coord.PhiFull, coord.PhiFull // the two most restrictive
 	take := func(p coord.Phi) {
@@ -72,17 +93,8 @@ func (s *Steward) inForce(now time.Duration) coord.Phi {
 // follow starts a new epoch whenever the phi in force has changed. It starts
 // when the value took force, for all three stewards alike.
 func (s *Steward) follow(now time.Duration) {
-	f := s.inForce(now)
-	if s.alone(now) {
-		f = s.phi
-	}
-	if f != s.dim.base {
+	if f := s.inForce(now); f != s.dim.base {
 		s.dim.base, s.dim.since, s.dim.latency = f, now, mean{}
-		for _, r := range s.order {
-			if r.row.Phi == f {
-				r.mark = coord.TagCounts{} // all under this tag was sent under f
-			}
-		}
 	}
 	s.dim.latency = s.latencyNow()
 	for _, r := range s.order {
@@ -108,22 +120,13 @@ func (s *Steward) latencyNow() mean {
 	return mean{s.dim.latency.n + m.n, s.dim.latency.sum + m.sum}
 }
 
-// alone reports whether this steward's word is the only one that its single
-// reporter, itself, could follow. A member without a second steward takes no
-// advice, so nothing is in force; the steward then judges by its own phi.
-func (s *Steward) alone(now time.Duration) bool {
-	for _, h := range s.peers {
-		if now-h.at < freshVerdict {
-			return false
-		}
-	}
-	return len(s.order) == 1 && s.order[0].name == s.self
-}
-
-// freshMarks starts the tagged counts of all reporters anew.
+// freshMarks starts the counts of what has been judged anew. Members that follow
+// another phi already, or still, keep theirs: those have judged nothing.
 func (s *Steward) freshMarks() {
 	for _, r := range s.order {
-		r.mark = r.row.Tagged
+		if r.row.Phi == s.dim.base {
+			r.mark = r.row.Tagged
+		}
 	}
 }
 
@@ -168,7 +171,7 @@ func (s *Steward) tight(now time.Duration, base, m float64) {
 	}
 	s.dim.nonFalls++
 	if s.dim.nonFalls >= tightMax && (m < s.timeout/2 || s.probing()) {
-		s.linc = m
+		s.linc, s.dim.nonFalls = m, 0
 		s.step(now, base)
 		return
 	}

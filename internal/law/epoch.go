@@ -18,9 +18,11 @@ type epoch struct {
 }
 
 // tally is one reporter's part.
-type tally struct{ sent, ok, fail, lat float64 }
+type tally struct{ sent, open, ok, fail, lat float64 }
 
 // gather sums the tagged evidence of the reporters that apply the phi in force.
+// What is unresolved is clamped like the rest: an epoch must not wait for one
+// reporter that claims to have sent a lot and never hears of it.
 //
 // The share of successes leaves out the reporter with most of them, and from
 // three on, of the rest, the one with most failures. With few reporters the
@@ -50,15 +52,22 @@ func (s *Steward) gather() (e epoch) {
 		outcomes = append(outcomes, t.ok+t.fail)
 	}
 	sentMax, outcomeMax := clampAt(sents), clampAt(outcomes)
-	busiest, top := -1, -1
+	open := sents[:0]
 	for i := range tallies {
 		t := &tallies[i]
 		t.sent = min(t.sent, sentMax)
 		f := scale(outcomeMax, t.ok+t.fail)
 		t.ok, t.fail, t.lat = t.ok*f, t.fail*f, t.lat*f
+		t.open = max(t.sent-t.ok-t.fail, 0)
+		open = append(open, t.open)
+	}
+	openMax := clampAt(open)
+	busiest, top := -1, -1
+	for i := range tallies {
+		t := &tallies[i]
 		n := t.ok + t.fail
 		e.sent += t.sent
-		e.unresolved += max(t.sent-n, 0)
+		e.unresolved += min(t.open, openMax)
 		e.outcomes += n
 		if n > 0 {
 			e.reporters++

@@ -51,7 +51,7 @@ type Decision struct {
 	L0        time.Duration
 	Thr       time.Duration
 	Demand    float64 // first tries wanted per second
-	Reporters int     // members heard in the last 5 s
+	Reporters int     // members heard in the last 5 s; 1 while dimmed on one member's word
 	Failures  uint64  // in the last Window
 	Outcomes  uint64
 	Latency   time.Duration // mean of the successes in the last Window
@@ -151,7 +151,7 @@ func (s *Steward) Heard(at time.Duration, steward string, phi coord.Phi) {
 	if steward == s.self {
 		return
 	}
-	s.peers[steward] = heard{phi, at}
+	s.peers[steward] = heard{max(phi, 1), at} // 0 would be nobody's: nothing could ever end it
 }
 
 // Appoint tells who the other stewards of the service are now; what others
@@ -198,6 +198,7 @@ func (s *Steward) Step(now time.Duration) Decision {
 		s.l0.add(t.latency.value())
 	}
 	s.follow(now)
+	s.reconsider(now)
 	switch s.state {
 	case wire.Closed, wire.NotLoad:
 		s.watch(now, &t)
@@ -239,14 +240,17 @@ func (s *Steward) forget(now time.Duration) {
 
 func (s *Steward) decide() Decision {
 	w := s.recent()
-	d := Decision{
+	reporters := s.present
+	if s.state == wire.Dim && s.dim.only != "" {
+		reporters = 1
+	}
+	return Decision{
 		Phi: s.phi, Mode: s.mode(), State: s.state,
 		L0: seconds(s.l0.value), Thr: seconds(s.thr()), Demand: s.demand.value,
-		Reporters: s.present,
-		Failures:  uint64(w.slow + w.fast), Outcomes: uint64(w.ok + w.slow + w.fast),
+		Reporters: reporters,
+		Failures:  count(w.slow + w.fast), Outcomes: count(w.ok + w.slow + w.fast),
 		Latency: seconds(w.latency.value()), Window: 2 * Tick,
 	}
-	return d
 }
 
 func (s *Steward) mode() coord.Mode {
@@ -288,7 +292,12 @@ func (s *Steward) recent() (w pooled) {
 	return w
 }
 
-func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+// count and seconds convert what may be beyond what a report can say.
+func count(n float64) uint64 { return uint64(min(n, wire.MaxCount)) }
+
+func seconds(s float64) time.Duration {
+	return time.Duration(min(s*float64(time.Second), float64(wire.MaxSpan)))
+}
 
 // ewma weighs each tick .15; its first 7 ticks are a plain average.
 type ewma struct {
@@ -306,13 +315,15 @@ func (e *ewma) add(x float64) {
 }
 
 // baseline learns the healthy mean latency: slowly, and at most twice its value
-// a tick counts, so that trouble cannot teach it that trouble is normal.
+// a tick counts, so that trouble cannot teach it that trouble is normal. It is
+// at least a microsecond, since 0 would stay 0.
 type baseline struct {
 	value float64
 	n     int
 }
 
 func (b *baseline) add(x float64) {
+	x = max(x, 1e-6)
 	b.n = min(b.n+1, 41)
 	if b.n <= 40 {
 		b.value += (x - b.value) / float64(b.n)

@@ -19,6 +19,16 @@ func enough(failing, present int) bool {
 	return failing >= 2 || failing == 1 && present == 1
 }
 
+// lone returns the name of the one reporter there is.
+func (s *Steward) lone(now time.Duration) string {
+	for _, r := range s.order {
+		if now-r.at < freshReport {
+			return r.name
+		}
+	}
+	return ""
+}
+
 // watch decides in CLOSED and NOTLOAD.
 func (s *Steward) watch(now time.Duration, t *pooled) {
 	w := s.recent()
@@ -30,6 +40,9 @@ func (s *Steward) watch(now time.Duration, t *pooled) {
 			phi = stallPhi
 		}
 		s.enterDim(now, phi, tripCeil)
+		if t.present == 1 {
+			s.dim.only = s.lone(now)
+		}
 		return
 	}
 	switch {
@@ -94,6 +107,7 @@ func (s *Steward) adopt(now time.Duration) {
 	if 2*dimmed > len(phis) {
 		phi := median(phis)
 		s.enterDim(now, phi, max(tripCeil, phi))
+		s.phi = max(coord.PhiOf(phi), 1) // the demand, and so phiMin, is not known yet
 		s.s2 = max(s.s2, threshold)
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 // Bounds of a node's memory. What is refused beyond them is counted.
 const (
-	MaxUsed  = 256  // services that this member uses
+	MaxUsed  = 256  // services that this member uses, and that one other alone speaks of
 	MaxKnown = 2048 // services that it has heard of, used ones included
 )
 
@@ -27,6 +27,7 @@ type Node struct {
 	services map[string]*service
 	order    []*service // by name, so that nothing depends on map order
 	used     int
+	sole     map[string]int // services that a member alone speaks of, since the last tick at most too many
 
 	stats Stats
 	out   Output
@@ -38,22 +39,25 @@ type service struct {
 	used     bool
 	stewards []string // the top three, best first
 	mine     bool     // self is one of them
-	heard    time.Duration
+	voices   voices   // of those who report on it, if mine, or decide on it
 
 	views map[string]*view
 	names []string // keys of views, sorted
+	own   int      // views of endpoints that this member uses
 
 	duties    map[string]*duty
 	dutyOrder []*duty
 	callers   map[string]*caller
 	callOrder []string
 	changed   bool // a verdict has changed and not all reporters know
+
+	toldFellows time.Duration // when the other stewards were told last
 }
 
 // New returns a node that knows of nobody but itself. The incarnation orders
 // processes that share a name; names should be unique to one start of a process.
 func New(self string, incarnation uint64) *Node {
-	n := &Node{self: self, incarnation: incarnation, services: map[string]*service{}}
+	n := &Node{self: self, incarnation: incarnation, services: map[string]*service{}, sole: map[string]int{}}
 	n.SetMembers([]string{self})
 	return n
 }
@@ -118,28 +122,6 @@ func (n *Node) appoint(s *service) {
 	}
 }
 
-// service returns the service's state, making it if there is room. Room for
-// MaxUsed services of this member's own is kept free, whatever names others
-// come up with.
-func (n *Node) service(now time.Duration, name string, own bool) *service {
-	s := n.services[name]
-	if s == nil {
-		if !own && len(n.services)-n.used >= MaxKnown-MaxUsed {
-			n.stats.Drop(DropFull)
-			return nil
-		}
-		s = &service{name: name, views: map[string]*view{}}
-		n.appoint(s)
-		n.services[name] = s
-		at, _ := slices.BinarySearchFunc(n.order, name, func(s *service, name string) int {
-			return compare(s.name, name)
-		})
-		n.order = slices.Insert(n.order, at, s)
-	}
-	s.heard = now
-	return s
-}
-
 func compare(a, b string) int {
 	switch {
 	case a < b:
@@ -148,22 +130,6 @@ func compare(a, b string) int {
 		return 1
 	}
 	return 0
-}
-
-// view returns what is known of an endpoint, making it if there is room.
-func (n *Node) view(s *service, endpoint string) *view {
-	v := s.views[endpoint]
-	if v == nil {
-		if len(s.views) >= coord.MaxEndpoints {
-			n.stats.Drop(DropFull)
-			return nil
-		}
-		v = newView()
-		s.views[endpoint] = v
-		at, _ := slices.BinarySearch(s.names, endpoint)
-		s.names = slices.Insert(s.names, at, endpoint)
-	}
-	return v
 }
 
 // Samples is one service's counters, read by the caller.
@@ -200,18 +166,6 @@ func (n *Node) Deliver(now time.Duration, data []byte) *Output {
 		n.heardVerdicts(now, m.Verdicts)
 	}
 	return &n.out
-}
-
-// expire forgets services that nobody has spoken of for a while, so that names
-// seen once do not fill the table for ever.
-func (n *Node) expire(now time.Duration) {
-	n.order = slices.DeleteFunc(n.order, func(s *service) bool {
-		if s.used || now-s.heard < time.Minute {
-			return false
-		}
-		delete(n.services, s.name)
-		return true
-	})
 }
 
 func (n *Node) nextSeq() uint64 {

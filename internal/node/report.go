@@ -18,13 +18,13 @@ func (n *Node) report(now time.Duration, samples []Samples, health uint8) {
 	rows := map[string][]wire.ReportRow{}
 	var to []string
 	for _, u := range samples {
-		s := n.use(now, u.Service)
+		s := n.use(u.Service)
 		if s == nil {
 			continue
 		}
 		for _, e := range u.Endpoints {
-			v := n.view(s, e.Endpoint)
-			if v == nil || !v.traffic(&e) {
+			v := n.ownView(s, e.Endpoint)
+			if v == nil || !v.traffic(now, &e) {
 				continue
 			}
 			row := wire.ReportRow{Service: s.name, Health: health, L0: v.l0, Sample: e}
@@ -54,15 +54,19 @@ func (n *Node) report(now time.Duration, samples []Samples, health uint8) {
 	}
 }
 
-// use marks a service as used by this member.
-func (n *Node) use(now time.Duration, name string) *service {
-	s := n.service(now, name, true)
-	if s == nil || s.used {
+// use returns the state of a service that this member uses. Room for MaxUsed of
+// them is kept free, whatever names others come up with.
+func (n *Node) use(name string) *service {
+	s := n.services[name]
+	if s != nil && s.used {
 		return s
 	}
 	if n.used >= MaxUsed {
 		n.stats.Drop(DropFull)
 		return nil
+	}
+	if s == nil {
+		s = n.add(name)
 	}
 	n.used++
 	s.used = true
@@ -70,11 +74,24 @@ func (n *Node) use(now time.Duration, name string) *service {
 }
 
 // traffic reports whether the sample is worth a row: there was traffic lately.
-func (v *view) traffic(e *coord.Sample) bool {
-	if e.Totals != v.lastTotals {
-		v.lastTotals, v.silent, v.seenTraffic = e.Totals, 0, true
-	} else {
+func (v *view) traffic(now time.Duration, e *coord.Sample) bool {
+	if e.Totals == v.lastTotals {
 		v.silent++
+		return v.seenTraffic && v.silent <= silentTicks
 	}
-	return v.seenTraffic && v.silent <= silentTicks
+	if !v.seenTraffic || v.silent > presentTicks {
+		v.trafficSince = now
+	}
+	v.lastTotals, v.silent, v.seenTraffic = e.Totals, 0, true
+	return true
+}
+
+// presentTicks is how long after its last traffic a member still counts as a
+// reporter: until 5 s after its last report.
+const presentTicks = silentTicks + 20
+
+// reporting reports whether this member is among those whose reports the
+// stewards act on, and has been for long enough to have made a difference.
+func (v *view) reporting(now time.Duration) bool {
+	return v.seenTraffic && v.silent <= presentTicks && now-v.trafficSince >= time.Second
 }

@@ -4,12 +4,15 @@ import (
 	"slices"
 	"time"
 
+	"github.com/murmuration-go/murmuration/internal/coord"
 	"github.com/murmuration-go/murmuration/internal/law"
 	"github.com/murmuration-go/murmuration/internal/wire"
 )
 
 // A steward tells each reporter its verdicts, in answer to a report, as soon as
-// one has changed, and repeats them this often.
+// one has changed, and repeats them this often. Its fellow stewards need not
+// report; they are told what is not CLOSED, for they work out from it which phi
+// is in force.
 const (
 	refreshTrouble = time.Second     // while an endpoint of the service is not CLOSED
 	refreshClosed  = 5 * time.Second // while all is well
@@ -18,8 +21,10 @@ const (
 // duty is the law's state for one endpoint that this node watches over.
 type duty struct {
 	endpoint string
+	voices   voices // of reporters
 	law      *law.Steward
 	row      wire.VerdictRow // as decided last
+	changed  bool            // and the fellow stewards do not know
 }
 
 // caller is a member that reports about a service.
@@ -39,16 +44,13 @@ func (n *Node) heardReport(now time.Duration, r *wire.Report) {
 	}
 	for i := range r.Rows {
 		row := &r.Rows[i]
-		s := n.service(now, row.Service, false)
+		s := n.known(now, row.Service, r.Origin.Member, n.self, DropNotMine)
 		if s == nil {
 			continue
 		}
-		if !s.mine {
-			n.stats.Drop(DropNotMine)
-			continue
-		}
-		d := n.duty(now, s, row.Endpoint)
+		d := n.duty(now, s, row.Endpoint, r.Origin.Member)
 		if d == nil {
+			n.stats.Drop(DropFull)
 			continue
 		}
 		switch d.law.Report(now, r.Origin, row) {
@@ -61,6 +63,7 @@ func (n *Node) heardReport(now time.Duration, r *wire.Report) {
 		case law.Taken:
 		}
 		n.stats.Reports++
+		d.voices.hear(now, r.Origin.Member)
 		s.called(now, r.Origin.Member, row.Endpoint)
 		if decision, changed := d.law.Judge(now); changed {
 			n.decided(now, s, d, decision)
@@ -83,27 +86,37 @@ func (s *service) called(now time.Duration, member, endpoint string) {
 	}
 }
 
-// duty returns the law's state for an endpoint, starting it with what the other
-// stewards are known to say.
-func (n *Node) duty(now time.Duration, s *service, endpoint string) *duty {
+// duty returns the law's state for an endpoint that a member reports about,
+// starting it, if there is room, with what the other stewards are known to say.
+func (n *Node) duty(now time.Duration, s *service, endpoint, reporter string) *duty {
 	d := s.duties[endpoint]
-	if d == nil {
-		v := n.view(s, endpoint)
-		if v == nil {
+	if d != nil {
+		return d
+	}
+	if s.duties == nil {
+		s.duties, s.callers = map[string]*duty{}, map[string]*caller{}
+	}
+	if len(s.duties) >= coord.MaxEndpoints {
+		var names []string
+		for _, d := range s.dutyOrder {
+			names = append(names, d.endpoint)
+		}
+		victim, ok := yields(now, reporter, names, func(name string) *voices { return &s.duties[name].voices })
+		if !ok {
 			return nil
 		}
-		if s.duties == nil {
-			s.duties, s.callers = map[string]*duty{}, map[string]*caller{}
-		}
-		d = &duty{endpoint: endpoint, law: law.New(n.self, now)}
-		d.row = verdictRow(s.name, endpoint, d.law.Decision())
+		s.forgetDuty(victim)
+	}
+	d = &duty{endpoint: endpoint, law: law.New(n.self, now)}
+	d.row = verdictRow(s.name, endpoint, d.law.Decision())
+	if v := s.views[endpoint]; v != nil {
 		for _, h := range v.held {
 			d.law.Heard(h.asOf, h.origin.Member, h.row.Phi)
 		}
-		s.duties[endpoint] = d
-		s.dutyOrder = append(s.dutyOrder, d)
-		slices.SortFunc(s.dutyOrder, func(a, b *duty) int { return compare(a.endpoint, b.endpoint) })
 	}
+	s.duties[endpoint] = d
+	at, _ := slices.BinarySearchFunc(s.dutyOrder, endpoint, func(d *duty, name string) int { return compare(d.endpoint, name) })
+	s.dutyOrder = slices.Insert(s.dutyOrder, at, d)
 	return d
 }
 
@@ -111,14 +124,13 @@ func (n *Node) duty(now time.Duration, s *service, endpoint string) *duty {
 // answers reporters that are due.
 func (n *Node) decide(now time.Duration) {
 	for _, s := range n.order {
-		s.dutyOrder = slices.DeleteFunc(s.dutyOrder, func(d *duty) bool {
+		for _, d := range slices.Clone(s.dutyOrder) {
 			if d.law.Idle(now) {
-				delete(s.duties, d.endpoint)
-				return true
+				s.forgetDuty(d.endpoint)
+				continue
 			}
 			n.decided(now, s, d, d.law.Step(now))
-			return false
-		})
+		}
 		s.callOrder = slices.DeleteFunc(s.callOrder, func(member string) bool {
 			gone := !n.isMember[member] || now-s.callers[member].heard > 30*time.Second
 			if gone {
@@ -145,53 +157,62 @@ func (n *Node) decided(now time.Duration, s *service, d *duty, decision law.Deci
 	if !changed {
 		return
 	}
-	s.changed = true
+	s.changed, d.changed = true, true
 	data, err := wire.AppendVerdicts(nil, &wire.Verdicts{Origin: origin, Rows: []wire.VerdictRow{row}})
 	if err != nil {
 		n.stats.malformed(err)
 		return
 	}
 	n.cast(n.self, s.name, d.endpoint, data)
-	for _, fellow := range s.stewards {
-		if fellow != n.self && s.callers[fellow] == nil {
-			n.out.Sends = append(n.out.Sends, Send{fellow, data})
-		}
-	}
 }
 
 // answer tells reporters the verdicts on what they reported about: all of them
 // when one has changed, since gossip takes some tenths of a second, else those
-// whose turn it is. Rows for one reporter go together.
+// whose turn it is. Fellow stewards hear what has changed and what is not CLOSED.
+// Rows for one member go together.
 func (n *Node) answer(now time.Duration, services []*service) {
 	answers := map[string][]wire.VerdictRow{}
 	var to []string
+	add := func(member string, row wire.VerdictRow) {
+		if answers[member] == nil {
+			to = append(to, member)
+		}
+		answers[member] = append(answers[member], row)
+	}
 	for _, s := range services {
-		every := refreshClosed
-		for _, d := range s.dutyOrder {
-			if d.row.State != wire.Closed {
-				every = refreshTrouble
-			}
+		if len(s.dutyOrder) == 0 {
+			continue
 		}
-		if s.changed {
-			every, s.changed = 0, false
+		every := s.refresh()
+		fellows := every < refreshClosed && now-s.toldFellows >= every
+		if fellows {
+			s.toldFellows = now
 		}
-		for _, member := range s.callOrder {
+		for _, member := range s.listeners() {
 			c := s.callers[member]
-			if member == n.self || every > 0 && !c.asked || now-c.answered < every {
-				continue
+			caller := c != nil && (every == 0 || c.asked) && now-c.answered >= every
+			fellow := fellows && slices.Contains(s.stewards, member)
+			if caller {
+				c.asked, c.answered = false, now
 			}
-			c.asked, c.answered = false, now
-			if _, ok := answers[member]; !ok {
-				to = append(to, member)
-			}
-			for _, e := range c.endpoints {
-				if d := s.duties[e]; d != nil {
-					answers[member] = append(answers[member], d.row)
+			for _, d := range s.dutyOrder {
+				if caller && c.about(d.endpoint) || fellow && (d.changed || d.row.State != wire.Closed) {
+					add(member, d.row)
 				}
 			}
 		}
+		for _, d := range s.dutyOrder {
+			d.changed = false
+		}
 	}
+	n.sendAnswers(to, answers)
+}
+
+func (n *Node) sendAnswers(to []string, answers map[string][]wire.VerdictRow) {
 	for _, member := range to {
+		if member == n.self {
+			continue
+		}
 		v := &wire.Verdicts{Origin: n.origin(), Rows: answers[member]}
 		parts, err := wire.SplitVerdicts(v, n.nextSeq)
 		if err != nil {
@@ -204,8 +225,42 @@ func (n *Node) answer(now time.Duration, services []*service) {
 	}
 }
 
+// refresh is how long ago a member must have been told to be told again: 0 if
+// something has changed, which it takes note of.
+func (s *service) refresh() time.Duration {
+	if s.changed {
+		s.changed = false
+		return 0
+	}
+	for _, d := range s.dutyOrder {
+		if d.row.State != wire.Closed {
+			return refreshTrouble
+		}
+	}
+	return refreshClosed
+}
+
+// listeners are the members that may have to be told something: the reporters,
+// and the stewards that are none.
+func (s *service) listeners() []string {
+	l := s.callOrder
+	for _, steward := range s.stewards {
+		if s.callers[steward] == nil {
+			l = append(slices.Clip(l), steward)
+		}
+	}
+	return l
+}
+
+func (c *caller) about(endpoint string) bool {
+	_, ok := slices.BinarySearch(c.endpoints, endpoint)
+	return ok
+}
+
 func (n *Node) cast(steward, service, endpoint string, data []byte) {
-	n.out.Casts = append(n.out.Casts, Cast{steward + "\x00" + service + "\x00" + endpoint, data})
+	// Names may hold any byte; with its length before it each is unambiguous.
+	key := string([]byte{byte(len(steward)), byte(len(service))}) + steward + service + endpoint
+	n.out.Casts = append(n.out.Casts, Cast{key, data})
 }
 
 func verdictRow(service, endpoint string, d law.Decision) wire.VerdictRow {
@@ -213,7 +268,7 @@ func verdictRow(service, endpoint string, d law.Decision) wire.VerdictRow {
 		Service: service, Endpoint: endpoint,
 		Phi: d.Phi, Mode: d.Mode, State: d.State,
 		L0: micro(d.L0), Thr: micro(d.Thr), Latency: micro(d.Latency), Window: micro(d.Window),
-		Demand:    uint64(d.Demand*1000 + .5),
+		Demand:    uint64(min(d.Demand*1000+.5, wire.MaxCount)),
 		Reporters: uint64(d.Reporters), Failures: d.Failures, Outcomes: d.Outcomes,
 	}
 }

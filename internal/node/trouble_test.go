@@ -129,10 +129,11 @@ func TestLyingReporter(t *testing.T) {
 		"slow": func(r *wire.ReportRow) {
 			r.Totals.OKLatency, r.Tagged.OKLatency = 1000*time.Second*time.Duration(r.Totals.OK), 1000*time.Second*time.Duration(r.Tagged.OK)
 		},
+		"sent":    func(r *wire.ReportRow) { r.Tagged.Sent = 1000 * r.Totals.Demand },
 		"nothing": func(r *wire.ReportRow) { r.Totals, r.Tagged = coord.Totals{}, coord.TagCounts{} },
 	}
 	for name, lie := range lies {
-		for _, n := range []int{3, 12, 50} {
+		for _, n := range []int{3, 5, 12, 50} {
 			s := newSim(5, n, 1000, 800, time.Second)
 			s.tamper = func(from, _ *simMember, data []byte) []byte {
 				m, err := wire.Decode(data)

@@ -1,10 +1,12 @@
 package node
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
 	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/rendezvous"
 	"github.com/murmuration-go/murmuration/internal/wire"
 )
 
@@ -18,7 +20,9 @@ const (
 // view is what a node knows of one endpoint: the newest verdict of each steward,
 // and the advice it follows.
 type view struct {
-	held []held // at most one a steward
+	held   []held // at most one a steward
+	voices voices // of stewards
+	own    bool   // this member uses the endpoint
 
 	advice coord.Advice
 	l0     time.Duration
@@ -28,9 +32,10 @@ type view struct {
 	lostAt time.Duration
 	heldAt coord.Phi // phi when the verdicts were lost
 
-	lastTotals  coord.Totals
-	silent      int
-	seenTraffic bool
+	lastTotals   coord.Totals
+	silent       int // ticks without traffic
+	seenTraffic  bool
+	trafficSince time.Duration
 }
 
 type held struct {
@@ -89,18 +94,15 @@ func (n *Node) heardVerdicts(now time.Duration, m *wire.Verdicts) {
 		return
 	}
 	for _, row := range m.Rows {
-		s := n.service(now, row.Service, false)
+		s := n.known(now, row.Service, from, from, DropNotSteward)
 		if s == nil {
 			continue
 		}
-		if !slices.Contains(s.stewards, from) {
-			n.stats.Drop(DropNotSteward)
-			continue
-		}
-		v := n.view(s, row.Endpoint)
+		v := n.heardView(now, s, row.Endpoint, from)
 		if v == nil {
 			continue
 		}
+		row.Phi = max(row.Phi, 1) // nobody may close an endpoint for good
 		asOf := now - m.Age
 		newer, changed := v.take(m.Origin, asOf, row)
 		if !newer {
@@ -155,27 +157,37 @@ func (n *Node) adviseOn(now time.Duration, s *service, endpoint string, v *view)
 
 // next makes advice of the fresh verdicts: of phi and of the retry mode each the
 // second most restrictive, so that no steward alone decides anything. A member
-// alone takes no advice, not even its own.
+// alone takes no advice, not even its own. A verdict that rests on the word of
+// one reporter binds nobody else.
 func (v *view) next(now time.Duration, members int) coord.Advice {
-	var fresh [3]*held
+	var fresh [rendezvous.Stewards]held
 	n := 0
-	for i := range v.held {
-		if h := &v.held[i]; h.fresh(now) && n < len(fresh) {
-			fresh[n] = h
-			n++
+	for _, h := range v.held {
+		if !h.fresh(now) || n == len(fresh) {
+			continue
 		}
+		if h.row.Reporters == 1 && !v.reporting(now) {
+			h.row.Phi, h.row.Mode = coord.PhiFull, coord.RetryAll
+		}
+		fresh[n] = h
+		n++
 	}
 	if n < 2 || members < 2 {
 		return v.fade(now, n)
 	}
 	v.lost = false
+	// The second of any order is what no single one of them decides.
 	f := fresh[:n]
-	slices.SortFunc(f, func(a, b *held) int { return int(b.row.Mode) - int(a.row.Mode) })
-	mode := f[1].row.Mode
-	slices.SortFunc(f, func(a, b *held) int { return int(a.row.Phi) - int(b.row.Phi) })
-	by := f[1]
-	v.l0 = by.row.L0
-	a := coord.Advice{Phi: by.row.Phi, Mode: mode, Fresh: n, Thr: by.row.Thr}
+	second := func(less func(a, b *wire.VerdictRow) int) *held {
+		slices.SortStableFunc(f, func(a, b held) int { return less(&a.row, &b.row) })
+		return &f[1]
+	}
+	v.l0 = second(func(a, b *wire.VerdictRow) int { return cmp.Compare(a.L0, b.L0) }).row.L0
+	a := coord.Advice{Fresh: n}
+	a.Thr = second(func(a, b *wire.VerdictRow) int { return cmp.Compare(a.Thr, b.Thr) }).row.Thr
+	a.Mode = second(func(a, b *wire.VerdictRow) int { return cmp.Compare(b.Mode, a.Mode) }).row.Mode
+	by := second(func(a, b *wire.VerdictRow) int { return cmp.Compare(a.Phi, b.Phi) })
+	a.Phi = by.row.Phi
 	if a.InForce() {
 		a.Source, a.AsOf, a.Evidence = coord.SourceCluster, by.asOf, by.evidence()
 	}

@@ -57,17 +57,16 @@ func Top(members []Member, service string) []string {
 	h := Hash(service)
 	for _, m := range members {
 		r := ranked{m.Name, mix64(m.hash ^ h)}
-		for i := range top {
-			if i >= n || r.score > top[i].score || r.score == top[i].score && r.name < top[i].name {
-				if i >= n {
-					n++
-				}
-				top[i], r = r, top[i]
-				if r.name == "" {
-					break
-				}
-			}
+		i := n // its place: behind all that rank higher
+		for i > 0 && (r.score > top[i-1].score || r.score == top[i-1].score && r.name < top[i-1].name) {
+			i--
 		}
+		if i == Stewards {
+			continue
+		}
+		n = min(n+1, Stewards)
+		copy(top[i+1:n], top[i:n-1])
+		top[i] = r
 	}
 	names := make([]string, n)
 	for i := range names {
