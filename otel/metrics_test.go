@@ -128,7 +128,7 @@ func TestStatusesAreBounded(t *testing.T) {
 func TestURLsAreNotTold(t *testing.T) {
 	l := newLab(t)
 	g := l.group(func(c *failover.Config) {
-		c.Endpoints = []failover.Endpoint{{URL: "https://user:secret@api.example:8443/secret?secret"}}
+		c.Endpoints = []failover.Endpoint{{URL: "https://secret@api.example:8443/secret?secret"}}
 	})
 	_ = g.Do(t.Context(), answers(errDown))
 	for range 20 {

@@ -15,7 +15,8 @@
 //	NOTLOAD -> DIM      as CLOSED -> DIM
 //	NOTLOAD -> CLOSED   the evidence has drained (S2 = 0)
 //	DIM     -> CLOSED   10 s clean at phi 1, evidence drained
-//	DIM     -> NOTLOAD  10 s clean at phi 1, evidence left
+//	DIM     -> NOTLOAD  10 s clean at phi 1, evidence left; or it began on the
+//	                    word of the only reporter, and now there is another
 //
 // # Evidence
 //
@@ -31,17 +32,20 @@
 //
 // # Invariants
 //
-//  1. phi is within [phiMin, 1], phiMin = min(1, 3 / demand): whatever
-//     happens about three probes a second still go.
-//  2. phi rises only at the end of a clean epoch, by at most twice below the
-//     ceiling and 1.12 times above it (or to .1 out of probing).
+//  1. Every step leads to a phi within [phiMin, 1], phiMin = min(1, 3 /
+//     demand): whatever happens about three probes a second still go. While
+//     probing phi does not follow phiMin for less than half of itself.
+//  2. In DIM phi rises only at the end of a clean epoch, by at most twice below
+//     the ceiling and 1.12 times above it (or to .1 out of probing).
 //  3. Outside DIM phi is 1.
 //  4. Retries are off throughout DIM.
-//  5. A single reporter among several can neither trip an endpoint nor end an
-//     epoch.
+//  5. A single reporter among several cannot trip an endpoint. Among three or
+//     more it can neither end an epoch before 10 s nor keep one from ending.
+//     What the only reporter has tripped ends when there is another.
 //  6. A report that is not newer than the last from the same member changes
-//     nothing (the caller orders them; counters that run backwards count as
-//     none).
+//     nothing; counters that run backwards count as none. (A member that was
+//     silent for 30 s is forgotten, and so is which report was its last.)
+//  7. What has been judged is not judged again.
 //
 // # Rejected alternatives
 //

@@ -87,10 +87,10 @@ func TestDraining(t *testing.T) {
 	b := trip(t, 3)
 	b.epoch(8, some(load{ok: 20, latency: 900 * time.Millisecond}))
 	was := b.d.Phi
-	for _, latency := range []time.Duration{700, 500, 400, 300, 200} {
-		b.ticks(2, some(load{ok: 20, latency: latency * time.Millisecond}))
+	for _, ms := range []int{700, 500, 400, 300, 200} {
+		b.ticks(2, some(load{ok: 20, latency: time.Duration(ms) * time.Millisecond}))
 		if b.d.Phi != was {
-			t.Fatalf("at %d ms: phi %.4f, want %.4f", latency, b.d.Phi.Float(), was.Float())
+			t.Fatalf("at %d ms: phi %.4f, want %.4f", ms, b.d.Phi.Float(), was.Float())
 		}
 	}
 }

@@ -1,6 +1,11 @@
 package law
 
-import "slices"
+import (
+	"slices"
+	"time"
+
+	"github.com/murmuration-go/murmuration/internal/wire"
+)
 
 // clampAt is how much one reporter may say: four times what the median reporter
 // with traffic says, and at least four.
@@ -55,4 +60,44 @@ func pool(v []mean) (m mean) {
 		m.sum += x.sum
 	}
 	return m
+}
+
+// count and seconds convert what may be beyond what a report can say.
+func count(n float64) uint64 { return uint64(min(n, wire.MaxCount)) }
+
+func seconds(s float64) time.Duration {
+	return time.Duration(min(s*float64(time.Second), float64(wire.MaxSpan)))
+}
+
+// ewma weighs each tick .15; its first 7 ticks are a plain average.
+type ewma struct {
+	value float64
+	n     int
+}
+
+func (e *ewma) add(x float64) {
+	e.n = min(e.n+1, 8)
+	w := .15
+	if e.n <= 7 {
+		w = 1 / float64(e.n)
+	}
+	e.value += w * (x - e.value)
+}
+
+// baseline learns the healthy mean latency: slowly, and at most twice its value
+// a tick counts, so that trouble cannot teach it that trouble is normal. It is
+// at least a microsecond, since 0 would stay 0.
+type baseline struct {
+	value float64
+	n     int
+}
+
+func (b *baseline) add(x float64) {
+	x = max(x, 1e-6)
+	b.n = min(b.n+1, 41)
+	if b.n <= 40 {
+		b.value += (x - b.value) / float64(b.n)
+		return
+	}
+	b.value += .01 * (min(x, 2*b.value) - b.value)
 }

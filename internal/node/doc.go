@@ -7,7 +7,8 @@
 // A node has two halves. As a member it reports what it saw to the stewards of
 // the services it uses (report.go), and makes advice of the verdicts it hears
 // (view.go). As a steward of the services it ranks in the top three for, it runs
-// package law on the reports of others (steward.go).
+// package law on the reports of others (steward.go). Which names it keeps, of
+// those it uses and those that others come up with, is in names.go.
 //
 // # Invariants
 //
@@ -17,6 +18,12 @@
 //  2. Advice restricts an endpoint only as much as two stewards agree on. With
 //     fewer than two fresh verdicts nothing new is restricted, and what was
 //     restricted is held 10 s and then fades.
-//  3. A change is passed on once, when it is first seen.
-//  4. Reports go out at a fixed rate whatever the outcomes were.
+//  3. A verdict that rests on the word of one reporter binds no other member.
+//  4. A change is passed on once, when it is first seen.
+//  5. Stewards know what their fellows say of all that is not CLOSED, whether
+//     they use the service themselves or not; otherwise they could not tell what
+//     is in force.
+//  6. Reports go out at a fixed rate whatever the outcomes were.
+//  7. No member can crowd out, with names that it makes up, what this member
+//     uses or what two others speak of.
 package node

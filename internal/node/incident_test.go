@@ -39,7 +39,15 @@ func surge(s *sim) {
 func TestIncidents(t *testing.T) {
 	for _, c := range incidents {
 		t.Run(c.name, func(t *testing.T) {
-			for seed := range uint64(3) {
+			if testing.Short() && c.members > 12 {
+				t.Skip("takes seconds")
+			}
+			t.Parallel()
+			seeds := uint64(3)
+			if testing.Short() {
+				seeds = 1
+			}
+			for seed := range seeds {
 				s := newSim(seed, c.members, c.capacity, .8*c.capacity, time.Second)
 				s.run(s.now + 20*time.Second)
 				if s.trips > 0 {

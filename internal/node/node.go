@@ -49,7 +49,6 @@ type service struct {
 	dutyOrder []*duty
 	callers   map[string]*caller
 	callOrder []string
-	changed   bool // a verdict has changed and not all reporters know
 
 	toldFellows time.Duration // when the other stewards were told last
 }

@@ -24,7 +24,7 @@ type duty struct {
 	voices   voices // of reporters
 	law      *law.Steward
 	row      wire.VerdictRow // as decided last
-	changed  bool            // and the fellow stewards do not know
+	changed  bool            // and nobody has been told
 }
 
 // caller is a member that reports about a service.
@@ -157,7 +157,7 @@ func (n *Node) decided(now time.Duration, s *service, d *duty, decision law.Deci
 	if !changed {
 		return
 	}
-	s.changed, d.changed = true, true
+	d.changed = true
 	data, err := wire.AppendVerdicts(nil, &wire.Verdicts{Origin: origin, Rows: []wire.VerdictRow{row}})
 	if err != nil {
 		n.stats.malformed(err)
@@ -166,38 +166,36 @@ func (n *Node) decided(now time.Duration, s *service, d *duty, decision law.Deci
 	n.cast(n.self, s.name, d.endpoint, data)
 }
 
-// answer tells reporters the verdicts on what they reported about: all of them
-// when one has changed, since gossip takes some tenths of a second, else those
-// whose turn it is. Fellow stewards hear what has changed and what is not CLOSED.
+// answer tells reporters the verdicts on what they reported about: what has
+// changed at once, since gossip takes some tenths of a second, and all of it when
+// it is their turn. Fellow stewards hear what has changed and what is not CLOSED.
 // Rows for one member go together.
 func (n *Node) answer(now time.Duration, services []*service) {
 	answers := map[string][]wire.VerdictRow{}
 	var to []string
-	add := func(member string, row wire.VerdictRow) {
-		if answers[member] == nil {
-			to = append(to, member)
-		}
-		answers[member] = append(answers[member], row)
-	}
 	for _, s := range services {
 		if len(s.dutyOrder) == 0 {
 			continue
 		}
 		every := s.refresh()
-		fellows := every < refreshClosed && now-s.toldFellows >= every
+		fellows := every == refreshTrouble && now-s.toldFellows >= every
 		if fellows {
 			s.toldFellows = now
 		}
 		for _, member := range s.listeners() {
 			c := s.callers[member]
-			caller := c != nil && (every == 0 || c.asked) && now-c.answered >= every
-			fellow := fellows && slices.Contains(s.stewards, member)
-			if caller {
+			due := c != nil && c.asked && now-c.answered >= every
+			if due {
 				c.asked, c.answered = false, now
 			}
+			fellow := slices.Contains(s.stewards, member)
 			for _, d := range s.dutyOrder {
-				if caller && c.about(d.endpoint) || fellow && (d.changed || d.row.State != wire.Closed) {
-					add(member, d.row)
+				about := c != nil && c.about(d.endpoint)
+				if about && (due || d.changed) || fellow && (d.changed || fellows && d.row.State != wire.Closed) {
+					if answers[member] == nil {
+						to = append(to, member)
+					}
+					answers[member] = append(answers[member], d.row)
 				}
 			}
 		}
@@ -225,13 +223,8 @@ func (n *Node) sendAnswers(to []string, answers map[string][]wire.VerdictRow) {
 	}
 }
 
-// refresh is how long ago a member must have been told to be told again: 0 if
-// something has changed, which it takes note of.
+// refresh is how often members are told what they know already.
 func (s *service) refresh() time.Duration {
-	if s.changed {
-		s.changed = false
-		return 0
-	}
 	for _, d := range s.dutyOrder {
 		if d.row.State != wire.Closed {
 			return refreshTrouble

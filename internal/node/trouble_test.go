@@ -132,8 +132,12 @@ func TestLyingReporter(t *testing.T) {
 		"sent":    func(r *wire.ReportRow) { r.Tagged.Sent = 1000 * r.Totals.Demand },
 		"nothing": func(r *wire.ReportRow) { r.Totals, r.Tagged = coord.Totals{}, coord.TagCounts{} },
 	}
+	sizes := []int{3, 5, 12, 50}
+	if testing.Short() {
+		sizes = sizes[:2]
+	}
 	for name, lie := range lies {
-		for _, n := range []int{3, 5, 12, 50} {
+		for _, n := range sizes {
 			s := newSim(5, n, 1000, 800, time.Second)
 			s.tamper = func(from, _ *simMember, data []byte) []byte {
 				m, err := wire.Decode(data)

@@ -2,6 +2,7 @@ package node
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -46,7 +47,7 @@ type held struct {
 
 func (h *held) fresh(now time.Duration) bool {
 	valid := validTrouble
-	if h.row.State == wire.Closed {
+	if h.row.State == wire.Closed && h.row.Phi == coord.PhiFull && h.row.Mode == coord.RetryAll {
 		valid = validClosed
 	}
 	return now-h.asOf < valid
@@ -218,7 +219,7 @@ func (v *view) fade(now time.Duration, fresh int) coord.Advice {
 func (h *held) evidence() coord.Evidence {
 	r := &h.row
 	return coord.Evidence{
-		Steward: h.origin.Member, State: r.State.String(), Reporters: int(r.Reporters),
+		Steward: h.origin.Member, State: r.State.String(), Reporters: int(min(r.Reporters, math.MaxInt32)),
 		Failures: r.Failures, Outcomes: r.Outcomes, Window: r.Window,
 		Latency: r.Latency, Baseline: r.L0, Demand: float64(r.Demand) / 1000,
 	}
