@@ -219,6 +219,14 @@ func (b *Budget) mintRate(mode Mode) float64 {
 	return min(b.stipend/float64(width), float64(rate)/2)
 }
 
+// mode is what the cluster says of retries to the service as a whole.
+func (b *Budget) mode() Mode {
+	if b == nil {
+		return ModeAll
+	}
+	return b.shared.Mode()
+}
+
 // Tokens is what the budget holds: at most its burst, and as little as -1, a
 // debt.
 func (b *Budget) Tokens() float64 {

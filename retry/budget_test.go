@@ -218,3 +218,26 @@ func TestVerdictEmptiesTheBudget(t *testing.T) {
 		}
 	})
 }
+
+// Do and Value heed the cluster too: no retry while no endpoint takes one.
+func TestDoHeedsTheVerdict(t *testing.T) {
+	cl := newCluster()
+	a, b := cl.service.Endpoint("a"), cl.service.Endpoint("b")
+	p := retry.Policy{BaseDelay: -1, Budget: retry.NewBudget(retry.BudgetConfig{Service: "svc", Cluster: cl, Ratio: 10, Burst: 50})}
+	attempts := func() (n int, err error) {
+		err = retry.Do(t.Context(), p, func(context.Context) error { n++; return errDown })
+		return n, err
+	}
+	off := coord.Advice{Phi: coord.PhiFull, Mode: coord.RetryNone}
+	a.Publish(off)
+	if n, err := attempts(); n != 3 {
+		t.Errorf("with one endpoint left: %d attempts, %v", n, err)
+	}
+	b.Publish(coord.Advice{Phi: coord.PhiFull / 2, Mode: coord.RetryNone, Tag: 1})
+	if n, err := attempts(); n != 1 || !errors.Is(err, retry.ErrRetriesOff) {
+		t.Errorf("with retries off everywhere: %d attempts, %v", n, err)
+	}
+	if got := p.Budget.Tokens(); got > 0 {
+		t.Errorf("%v tokens earned meanwhile", got)
+	}
+}

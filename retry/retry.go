@@ -20,6 +20,9 @@ import (
 // fn gets a context that ends with the attempt; it must not be used after fn
 // has returned. The caller's cancellation ends the call at once, also during a
 // wait; an attempt that ran into AttemptTimeout is one more failure.
+//
+// With a Budget in a cluster there are no retries, and nothing is earned, while
+// the cluster has turned them off for every endpoint of the service.
 func Do(ctx context.Context, p Policy, fn func(context.Context) error) error {
 	_, err := Value(ctx, p, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, fn(ctx)
@@ -40,7 +43,7 @@ func Value[T any](ctx context.Context, p Policy, fn func(context.Context) (T, er
 		if sent := err == nil || !notSent(err); sent || c.sent == 0 {
 			v = got
 			if sent && c.number == 1 {
-				c.FirstTry(ModeAll)
+				c.FirstTry(p.Budget.mode())
 			}
 		}
 		if err == nil {
@@ -49,7 +52,7 @@ func Value[T any](ctx context.Context, p Policy, fn func(context.Context) (T, er
 			p.Hooks.End(ctx, began, CallInfo{Service: service, Attempts: c.sent})
 			return v, nil
 		}
-		if !c.Next(ctx, err, Route{Latency: p.Budget.Latency()}) {
+		if !c.Next(ctx, err, Route{Mode: p.Budget.mode(), Latency: p.Budget.Latency()}) {
 			err = c.Err()
 			p.Hooks.End(ctx, began, CallInfo{Service: service, Attempts: c.sent, Err: err})
 			return v, err

@@ -80,6 +80,27 @@ func (s *Service) Endpoint(name string) *Endpoint {
 // Endpoints returns all endpoints; the slice must not be changed.
 func (s *Service) Endpoints() []*Endpoint { return *s.endpoints.Load() }
 
+// Mode returns which retries may go to the endpoint of the service that is
+// restricted least: where the caller does not say which one it turns to, a retry
+// is worth its while as long as one takes it.
+func (s *Service) Mode() Mode {
+	if s == nil {
+		return RetryAll
+	}
+	list := *s.endpoints.Load()
+	if len(list) == 0 {
+		return RetryAll
+	}
+	least := RetryNone
+	for _, e := range list {
+		a := e.advice.Load()
+		if a.Phi == PhiFull {
+			least = min(least, a.Mode)
+		}
+	}
+	return least
+}
+
 // RefuseWith sets what makes the error for a dimmed first try. The first call
 // wins: all users of a service in one process share its advice.
 func (s *Service) RefuseWith(f func(service, endpoint string, a *Advice) error) {
