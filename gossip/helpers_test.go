@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -17,25 +15,7 @@ import (
 
 // Nothing may be left of any member, but for a while memberlist's probes of
 // peers that did not answer: each waits for its answer whatever happens.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	const probe = "github.com/hashicorp/memberlist.(*Memberlist).probeNode"
-	if err := goleak.Find(goleak.IgnoreAnyFunction(probe)); code == 0 && err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	for began := time.Now(); code == 0; {
-		err := goleak.Find()
-		if err == nil {
-			break
-		}
-		if time.Since(began) > 10*time.Second {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const patience = 20 * time.Second
 

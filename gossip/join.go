@@ -122,7 +122,8 @@ func start(ctx context.Context, c Config) (*Cluster, *joiner, error) {
 		adv = netip.AddrPortFrom(adv.Addr(), bind.port)
 	}
 	cl.addr = adv
-	if cl.ml, err = memberlist.Create(cl.listConfig(bind)); err != nil {
+	labelled(cl.name, func() { cl.ml, err = memberlist.Create(cl.listConfig(bind)) })
+	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("gossip: %w", err), cl.transport.Shutdown())
 	}
 	return cl, &joiner{

@@ -13,10 +13,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) {
-	// A crashed peer's probe by memberlist may outlive the member by seconds.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/hashicorp/memberlist.(*Memberlist).probeNode"))
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // shortened is the incident in less time.
 var shortened = settings{
