@@ -7,15 +7,12 @@ import (
 	"runtime/pprof"
 	"testing"
 	"time"
-
-	"go.uber.org/goleak"
 )
 
 // Members that crash one after the other leave probes of the dead under way;
 // Close waits for its own and for nobody else's.
 func TestCloseWaitsForProbes(t *testing.T) {
 	other := join(t, Config{Cluster: "another"})
-	before := goleak.IgnoreCurrent()
 	var members []*cluster
 	var seeds []string
 	for range 4 {
@@ -44,8 +41,8 @@ func TestCloseWaitsForProbes(t *testing.T) {
 	if err := last.Close(); err != nil {
 		t.Error(err)
 	}
-	if err := goleak.Find(before); err != nil {
-		t.Error(err)
+	if probing(t) {
+		t.Error("a probe outlives Close")
 	}
 	if other.CoordService("svc") == nil {
 		t.Error("the other cluster was closed as well")
