@@ -55,10 +55,10 @@
 // arrive before timeouts; hence "unresolved at most half of sent". Declaring
 // "slow, but not for load" after three tight epochs in a row called a queue that
 // was slow to drain normal, and let a surge of 1.5 times the capacity back in;
-// so did four, now that epochs end as soon as reports suffice (goodput down to
-// .59 in the worst of 16 runs; with five .72). Treating
-// the ceiling after a trip as learned, though it is a guess, took 11 s instead
-// of 7 to recover from a stall. Beginning at .25 when nothing at all succeeds
-// only fed the queue. Following each small move of phiMin started the evidence
+// so did four, now that epochs end as soon as reports suffice, but five do not
+// (the surges of node's TestIncidents). Treating the ceiling after a trip as
+// learned, though it is a guess, made recovery from a stall much slower.
+// Beginning at .25 when nothing at all succeeds only fed the queue. Following
+// each small move of phiMin started the evidence
 // anew. Dimming on fast refusals lost to doing nothing.
 package law
