@@ -92,15 +92,9 @@ func (c BudgetConfig) Validate() error {
 type Budget struct {
 	service string
 	shared  *coord.Service
-	ratio   ledger.Tokens
-	burst   ledger.Tokens // 0: as the traffic; negative: one token, and none to start with
-	stipend float64
-	max     int
-	ledger  *ledger.Ledger
+	account *ledger.Account
 	latency frugal.Median
 }
-
-const defaultBurst = 10
 
 type budgetKey struct{}
 
@@ -118,105 +112,28 @@ func NewBudget(c BudgetConfig) *Budget {
 }
 
 func newBudget(c BudgetConfig, shared *coord.Service) *Budget {
-	b := &Budget{service: c.Service, shared: shared, stipend: max(c.Stipend, 0), max: c.MaxMembers}
-	switch {
-	case c.Ratio == 0:
-		b.ratio = ledger.Of(.1)
-	case c.Ratio > 0:
-		b.ratio = ledger.Of(c.Ratio)
-	}
-	if c.Stipend == 0 {
-		b.stipend = 10
-	}
-	start := ledger.One
-	switch {
-	case c.Burst > 0:
-		b.burst = max(ledger.Of(c.Burst), 1)
-		start = b.burst
-	case c.Burst < 0:
-		b.burst, start = -1, 0
-	case shared == nil:
-		b.burst = ledger.Of(defaultBurst)
-		start = b.burst
-	}
-	b.ledger = ledger.New(coord.Now(), start)
-	return b
+	rules := ledger.Rules{Ratio: c.Ratio, Burst: c.Burst, Stipend: c.Stipend, MaxMembers: c.MaxMembers}
+	return &Budget{service: c.Service, shared: shared, account: ledger.NewAccount(coord.Now(), rules, shared)}
 }
 
-// limit is the most the bucket holds now.
-func (b *Budget) limit() ledger.Tokens {
-	switch {
-	case b.burst > 0:
-		return b.burst
-	case b.burst < 0:
-		return ledger.One
-	}
-	return ledger.One * ledger.Tokens(min(max(b.shared.Load(), 1), 2))
-}
-
-// firstTry earns. Under a verdict that stops retries nothing is earned: tokens
-// saved up meanwhile and released together would make the trouble anew.
 func (b *Budget) firstTry(mode Mode) {
-	if b == nil {
-		return
+	if b != nil && !b.account.Earn(mode) {
+		b.account.FirstTry(coord.Now(), mode)
 	}
-	b.follow(mode)
-	if mode != coord.RetryNone {
-		b.ledger.Earn(b.ratio, b.limit())
-	}
-}
-
-// follow empties the bucket when advice has asked for it. What the stipend would
-// mint for the time before goes too, and for all of the time without retries.
-func (b *Budget) follow(mode Mode) {
-	if b.ledger.Burn(b.shared.Burns()) || mode == coord.RetryNone {
-		b.ledger.Mint(coord.Now(), 0, b.limit())
-	}
-}
-
-// token is a token taken, to be given back if its retry is never sent.
-type token struct {
-	burns uint64
-	taken bool
 }
 
 // take spends a token, or reports false.
-func (b *Budget) take(mode Mode) (token, bool) {
+func (b *Budget) take(mode Mode) (ledger.Token, bool) {
 	if b == nil {
-		return token{}, true
+		return ledger.Token{}, true
 	}
-	b.follow(mode)
-	if mode == coord.RetryNone {
-		return token{}, false
-	}
-	b.ledger.Mint(coord.Now(), b.mintRate(mode), b.limit())
-	t := token{burns: b.ledger.Burns(), taken: true}
-	return t, b.ledger.Take(rand.Float64())
+	return b.account.Take(coord.Now(), mode, rand.Float64())
 }
 
-func (b *Budget) giveBack(t token) {
-	if b != nil && t.taken {
-		b.ledger.GiveBack(t.burns, b.limit())
+func (b *Budget) giveBack(t ledger.Token) {
+	if b != nil {
+		b.account.GiveBack(t)
 	}
-}
-
-// mintRate is this member's share of the stipend, in tokens per second.
-func (b *Budget) mintRate(mode Mode) float64 {
-	if mode != coord.RetryAll {
-		return 0
-	}
-	if b.max > 0 {
-		return b.stipend / float64(b.max)
-	}
-	if b.shared == nil {
-		return 0
-	}
-	width := b.shared.Width(coord.Now())
-	if width == 0 {
-		return 0
-	}
-	rate := b.shared.Load()
-	return min(b.stipend/float64(width), float64(rate)/2)
 }
 
 // mode is what the cluster says of retries to the service as a whole.
@@ -233,8 +150,7 @@ func (b *Budget) Tokens() float64 {
 	if b == nil {
 		return math.Inf(1)
 	}
-	b.follow(coord.RetryAll)
-	return b.ledger.Balance().Float()
+	return b.account.Tokens(coord.Now())
 }
 
 // Spent counts the retries paid for so far.
@@ -242,7 +158,7 @@ func (b *Budget) Spent() uint64 {
 	if b == nil {
 		return 0
 	}
-	return b.ledger.Spent()
+	return b.account.Spent()
 }
 
 // Service is the name that the budget was made with.

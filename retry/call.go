@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/ledger"
 )
 
 // Call is one call on its way through a Policy, attempt by attempt. Do and Value
@@ -29,7 +30,7 @@ type Call struct {
 	policy *Policy
 	number int // of the attempt under way
 	sent   int
-	paid   token
+	paid   ledger.Token
 	last   error // of the last attempt that was sent
 	stop   error
 }
@@ -94,7 +95,7 @@ func (c *Call) Next(ctx context.Context, err error, to Route) bool {
 	if to.Elsewhere {
 		after = 0
 	}
-	wait := max(jitter(c.policy.backoff(c.number, to.Latency)), min(after, maxAfter))
+	wait := max(c.policy.wait(c.number, to.Latency), min(after, maxAfter))
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait+to.Latency {
 		c.stop = errNoTime
 		return false

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/ledger"
 )
 
 // Policy says when and how often to retry. The zero Policy makes up to three
@@ -72,32 +73,10 @@ func (p *Policy) maxAttempts() int {
 	return p.MaxAttempts
 }
 
-// backoff returns the longest wait before the n-th retry (from 1) of an endpoint
-// that typically answers within typical.
-func (p *Policy) backoff(n int, typical time.Duration) time.Duration {
-	base, top := p.BaseDelay, p.MaxDelay
-	switch {
-	case base < 0:
-		return 0
-	case base == 0:
-		base = 10 * time.Millisecond
-	}
-	if top <= 0 {
-		top = 2 * time.Second
-	}
-	base = max(base, typical)
-	for ; n > 1 && base < top; n-- {
-		base += min(base, top-base) // doubled, without overflow
-	}
-	return min(base, top)
-}
-
-// jitter draws the wait.
-func jitter(longest time.Duration) time.Duration {
-	if longest <= 0 {
-		return 0
-	}
-	return time.Duration(rand.Uint64N(uint64(longest) + 1))
+// wait draws the wait before the n-th retry (from 1) of an endpoint that typically
+// answers within typical.
+func (p *Policy) wait(n int, typical time.Duration) time.Duration {
+	return ledger.Backoff{Base: p.BaseDelay, Max: p.MaxDelay}.Wait(n, typical, rand.Float64())
 }
 
 // Mode says which retries the cluster lets through.

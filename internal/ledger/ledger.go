@@ -1,5 +1,8 @@
-// Package ledger is the retry budget's arithmetic: a bucket of tokens, each the
-// right to send one retry. It is pure: time and randomness are handed in.
+// Package ledger decides whether a retry may be sent, and when. It is pure: time
+// and randomness are handed in, so that a simulator drives what is shipped.
+//
+// A Ledger is a bucket of tokens, each the right to send one retry; an Account is
+// a Ledger kept by rules and by a cluster's advice; Backoff is the wait.
 //
 // First tries earn a fraction of a token each; retries spend a whole one. A
 // bucket with less than one token lets a retry through with a probability equal

@@ -29,7 +29,7 @@ var arrows = []struct {
 		reason: "the core decides and knows no network; the arrows point at it",
 	},
 	{
-		from:   []string{"internal/law", "internal/node", "internal/wire", "internal/rendezvous"},
+		from:   []string{"internal/law", "internal/node", "internal/wire", "internal/rendezvous", "internal/ledger"},
 		never:  []string{"math/rand", "math/rand/v2", "sync"},
 		reason: "the core is a deterministic machine: randomness and goroutines come from outside",
 	},
