@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/hashicorp/memberlist"
+
+	"github.com/murmuration-go/murmuration/internal/node"
 )
 
 // Limits of a Config.
@@ -99,6 +101,7 @@ type Config struct {
 
 	transport memberlist.Transport // instead of sockets, for tests
 	resolver  resolver             // instead of the system's, for tests
+	tape      *node.Tape           // records the node, for tests
 }
 
 // ConfigError is one fault of a Config.

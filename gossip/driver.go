@@ -59,8 +59,10 @@ type summary struct {
 }
 
 func newDriver(c *Cluster, incarnation uint64) *driver {
+	n := node.New(c.name, incarnation)
+	n.Record(c.cfg.tape)
 	return &driver{
-		c: c, node: node.New(c.name, incarnation),
+		c: c, node: n,
 		addrs: map[string]string{}, used: map[string]*usedService{},
 		loadAt: coord.Now(), since: time.Now(),
 	}
@@ -124,7 +126,7 @@ func (d *driver) meet(now time.Duration) {
 			d.addrs[m.Name] = m.Addr
 		}
 	}
-	d.node.SetMembers(append(names, d.c.name))
+	d.node.SetMembers(node.NewRoster(append(names, d.c.name)))
 	d.met = d.met || len(d.addrs) > 0
 	d.observe(now)
 	if f := d.c.cfg.Hooks.MembersChanged; f != nil && len(d.members) != before {

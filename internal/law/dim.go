@@ -27,8 +27,8 @@ type dimmer struct {
 	only string // the one reporter there was at the trip; "" if there were more
 }
 
-func (s *Steward) enterDim(now time.Duration, phi, ceil float64) {
-	s.state = wire.Dim
+func (s *Steward) enterDim(now time.Duration, phi, ceil float64, why Why) {
+	s.state, s.why = wire.Dim, why
 	s.phi = s.clampPhi(phi)
 	s.dim = dimmer{base: s.dim.base, since: now, ceil: ceil, ceilShare: true}
 	for _, r := range s.order {
@@ -45,7 +45,7 @@ func (s *Steward) reconsider(now time.Duration) {
 	}
 	for _, r := range s.order {
 		if now-r.at < freshReport && r.name != s.dim.only {
-			s.state, s.phi = wire.NotLoad, coord.PhiFull
+			s.state, s.phi, s.why = wire.NotLoad, coord.PhiFull, NotAlone
 			s.dim.only = ""
 			return
 		}
@@ -66,6 +66,14 @@ func (s *Steward) ceiling() float64 {
 		return 1
 	}
 	return min(s.dim.ceil/s.demand.value, 1)
+}
+
+// ceilingNow is the ceiling while there is one.
+func (s *Steward) ceilingNow() float64 {
+	if s.state != wire.Dim {
+		return 1
+	}
+	return s.ceiling()
 }
 
 // inForce is what the members apply: the median of the three stewards' phi, one
@@ -144,7 +152,7 @@ func (s *Steward) judge(now time.Duration) {
 	switch {
 	case e.ok < .1*e.judged:
 		s.lowerCeiling(base)
-		s.step(now, base/4)
+		s.step(now, base/4, NoneWell)
 		s.dim.lastTight, s.dim.nonFalls = 0, 0
 	case m > s.thr():
 		s.tight(now, base, m)
@@ -166,16 +174,16 @@ func (s *Steward) tight(now time.Duration, base, m float64) {
 	s.dim.lastTight = m
 	if falling {
 		s.dim.nonFalls = 0
-		s.step(now, base)
+		s.step(now, base, Draining)
 		return
 	}
 	s.dim.nonFalls++
 	if s.dim.nonFalls >= tightMax && (m < s.timeout/2 || s.probing()) {
 		s.linc, s.dim.nonFalls = m, 0
-		s.step(now, base)
+		s.step(now, base, Accepted)
 		return
 	}
-	s.step(now, .85*base)
+	s.step(now, .85*base, Tight)
 }
 
 func (s *Steward) clean(now time.Duration, base, m float64) {
@@ -186,7 +194,7 @@ func (s *Steward) clean(now time.Duration, base, m float64) {
 			return
 		}
 		if s.s2 > 0 {
-			s.state, s.phi = wire.NotLoad, coord.PhiFull
+			s.state, s.phi, s.why = wire.NotLoad, coord.PhiFull, Over
 			return
 		}
 		s.close()
@@ -208,7 +216,7 @@ func (s *Steward) clean(now time.Duration, base, m float64) {
 	if s.probing() { // the first step out of it
 		next = max(next, min(.1, ceil))
 	}
-	s.step(now, next)
+	s.step(now, next, Clean)
 }
 
 // calm reports whether successes take hardly longer than when all is well.
@@ -218,8 +226,8 @@ func (s *Steward) calm(m float64) bool {
 }
 
 // step sets phi and starts a new epoch, whether phi changed or not.
-func (s *Steward) step(now time.Duration, phi float64) {
-	s.phi = s.clampPhi(phi)
+func (s *Steward) step(now time.Duration, phi float64, why Why) {
+	s.phi, s.why = s.clampPhi(phi), why
 	if b := s.dim.base.Float(); s.probing() && math.Abs(s.phi.Float()-b) < .5*b {
 		// phiMin moves with demand; following it closely would start the
 		// evidence anew each time.

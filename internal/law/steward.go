@@ -43,21 +43,6 @@ const (
 // endpoint. Further ones are refused.
 const MaxReporters = 16384
 
-// Decision is what a steward says of an endpoint.
-type Decision struct {
-	Phi       coord.Phi
-	Mode      coord.Mode
-	State     wire.State
-	L0        time.Duration
-	Thr       time.Duration
-	Demand    float64 // first tries wanted per second
-	Reporters int     // members heard in the last 5 s; 1 while dimmed on one member's word
-	Failures  uint64  // in the last Window
-	Outcomes  uint64
-	Latency   time.Duration // mean of the successes in the last Window
-	Window    time.Duration
-}
-
 // Steward is the law's state for one endpoint. The zero value is not usable;
 // call New. It is not safe for concurrent use.
 type Steward struct {
@@ -86,6 +71,7 @@ type Steward struct {
 	dim     dimmer
 	judged  time.Duration // when judge last looked
 
+	why  Why
 	last Decision
 }
 
@@ -179,6 +165,9 @@ func (s *Steward) Idle(now time.Duration) bool {
 	return now-s.born > time.Minute
 }
 
+// Reporters is the number of members whose reports are kept.
+func (s *Steward) Reporters() int { return len(s.reporters) }
+
 // L0 is the healthy mean latency, 0 while unknown.
 func (s *Steward) L0() time.Duration { return seconds(s.l0.value) }
 
@@ -250,6 +239,7 @@ func (s *Steward) decide() Decision {
 		Reporters: reporters,
 		Failures:  count(w.slow + w.fast), Outcomes: count(w.ok + w.slow + w.fast),
 		Latency: seconds(w.latency.value()), Window: 2 * Tick,
+		Base: s.dim.base, Ceil: s.ceilingNow(), Why: s.why,
 	}
 }
 

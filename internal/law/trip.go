@@ -39,7 +39,7 @@ func (s *Steward) watch(now time.Duration, t *pooled) {
 		if w.ok+w.fast < .1*n {
 			phi = stallPhi
 		}
-		s.enterDim(now, phi, tripCeil)
+		s.enterDim(now, phi, tripCeil, Tripped)
 		if t.present == 1 {
 			s.dim.only = s.lone(now)
 		}
@@ -60,7 +60,7 @@ func (s *Steward) watch(now time.Duration, t *pooled) {
 
 // close returns to CLOSED and forgets the evidence.
 func (s *Steward) close() {
-	s.state, s.phi = wire.Closed, coord.PhiFull
+	s.state, s.phi, s.why = wire.Closed, coord.PhiFull, Over
 	s.s, s.s2, s.linc, s.noRetry = 0, 0, 0, false
 }
 
@@ -106,7 +106,7 @@ func (s *Steward) adopt(now time.Duration) {
 	}
 	if 2*dimmed > len(phis) {
 		phi := median(phis)
-		s.enterDim(now, phi, max(tripCeil, phi))
+		s.enterDim(now, phi, max(tripCeil, phi), Adopted)
 		s.phi = max(coord.PhiOf(phi), 1) // the demand, and so phiMin, is not known yet
 		s.s2 = max(s.s2, threshold)
 	}

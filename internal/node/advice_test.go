@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/node"
 	"github.com/murmuration-go/murmuration/internal/wire"
 )
 
@@ -140,7 +141,7 @@ func TestAloneTakesNoAdvice(t *testing.T) {
 	for _, x := range s.stewards {
 		s.hear(x, dim)
 	}
-	s.node.SetMembers([]string{s.self})
+	s.node.SetMembers(node.NewRoster([]string{s.self}))
 	s.tick()
 	s.wants(.25, coord.RetryNone, 1)
 	s.wait(12 * time.Second)

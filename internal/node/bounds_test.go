@@ -23,7 +23,7 @@ type flooded struct {
 // flood returns node "self" among two others, so that all are stewards of all.
 func flood(t *testing.T) *flooded {
 	f := &flooded{t: t, n: New("self", 1), now: time.Hour}
-	f.n.SetMembers([]string{"self", "honest", "liar"})
+	f.n.SetMembers(NewRoster([]string{"self", "honest", "liar"}))
 	return f
 }
 
@@ -199,7 +199,7 @@ func TestRoomForOthers(t *testing.T) {
 // TestAgreedNamesStay: a name that two members speak of yields to no other.
 func TestAgreedNamesStay(t *testing.T) {
 	f := flood(t)
-	f.n.SetMembers([]string{"self", "honest", "liar", "other"})
+	f.n.SetMembers(NewRoster([]string{"self", "honest", "liar", "other"}))
 	if !f.n.add("svc").mine {
 		t.Fatal("self is no steward of svc: choose other names")
 	}

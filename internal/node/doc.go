@@ -2,7 +2,9 @@
 // messages, samples of counters, the list of live members and the time go in;
 // messages to send and advice to follow come out as data. It has no clock, no
 // goroutine, no socket and no random source. Package gossip drives it from one
-// goroutine over memberlist; a simulator drives thousands of them.
+// goroutine over memberlist; a simulator drives thousands of them. That they run
+// the same core can be shown: what a live node is told and answers fits on a Tape
+// (tape.go), from which a fresh node answers the same.
 //
 // A node has two halves. As a member it reports what it saw to the stewards of
 // the services it uses (report.go), and makes advice of the verdicts it hears

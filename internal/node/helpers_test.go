@@ -54,7 +54,7 @@ func newSingle(t tester, steward bool) *single {
 	}
 	s.self = self
 	s.node = node.New(self, 1)
-	s.node.SetMembers(names)
+	s.node.SetMembers(node.NewRoster(names))
 	s.samples = []node.Samples{{Service: "svc", Endpoints: []coord.Sample{{Endpoint: "e", Phi: coord.PhiFull}}}}
 	return s
 }

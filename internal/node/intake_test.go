@@ -150,7 +150,7 @@ func TestCastKeys(t *testing.T) {
 		for _, endpoint := range []string{"b\x00c", "c", "\x00c", "bc", "a"} {
 			for _, steward := range []string{"b", "b\x00", "ba"} {
 				n := node.New("self", 1)
-				n.SetMembers([]string{"self", steward})
+				n.SetMembers(node.NewRoster([]string{"self", steward}))
 				row := dim
 				row.Service, row.Endpoint = service, endpoint
 				data, err := wire.AppendVerdicts(nil, &wire.Verdicts{Origin: wire.Origin{Member: steward, Seq: 1}, Rows: []wire.VerdictRow{row}})

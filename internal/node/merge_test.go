@@ -138,7 +138,7 @@ func TestAloneAsEver(t *testing.T) {
 		for i := range rapid.IntRange(0, 6).Draw(t, "others") {
 			members = append(members, fmt.Sprint("member-", i))
 		}
-		n.SetMembers(append(members, "self"))
+		n.SetMembers(node.NewRoster(append(members, "self")))
 		sample := coord.Sample{Endpoint: "e", Phi: coord.PhiFull, Timeout: time.Second}
 		now := time.Hour
 		for range rapid.IntRange(1, 100).Draw(t, "ticks") {

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/murmuration-go/murmuration/internal/coord"
-	"github.com/murmuration-go/murmuration/internal/rendezvous"
 )
 
 // Names come from others, and one member may make up any number of them. Hence
@@ -81,7 +80,7 @@ func yields(now time.Duration, by string, names []string, heard func(name string
 func (n *Node) known(now time.Duration, name, by, steward string, otherwise Drop) *service {
 	s := n.services[name]
 	if s == nil {
-		if !slices.Contains(rendezvous.Top(n.members, name), steward) {
+		if !slices.Contains(n.roster.Top(name), steward) {
 			n.stats.Drop(otherwise)
 			return nil
 		}

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/murmuration-go/murmuration/internal/coord"
-	"github.com/murmuration-go/murmuration/internal/rendezvous"
+	"github.com/murmuration-go/murmuration/internal/law"
 	"github.com/murmuration-go/murmuration/internal/wire"
 )
 
@@ -21,8 +21,7 @@ type Node struct {
 	incarnation uint64
 	seq         uint64
 
-	members  []rendezvous.Member
-	isMember map[string]bool
+	roster *Roster
 
 	services map[string]*service
 	order    []*service // by name, so that nothing depends on map order
@@ -31,6 +30,7 @@ type Node struct {
 
 	stats Stats
 	out   Output
+	tape  *Tape // nil: nothing is recorded
 }
 
 // service is what a node knows of one service, in either half.
@@ -57,7 +57,7 @@ type service struct {
 // processes that share a name; names should be unique to one start of a process.
 func New(self string, incarnation uint64) *Node {
 	n := &Node{self: self, incarnation: incarnation, services: map[string]*service{}, sole: map[string]int{}}
-	n.SetMembers([]string{self})
+	n.SetMembers(NewRoster([]string{self}))
 	return n
 }
 
@@ -66,6 +66,14 @@ type Output struct {
 	Sends  []Send   // to one member each
 	Casts  []Cast   // to everybody
 	Advice []Advice // to be published to this process
+
+	Decisions []Decision // what this node, as a steward, has decided anew
+}
+
+// Decision is a change of what this node says of an endpoint as its steward.
+type Decision struct {
+	Service, Endpoint string
+	Was, Is           law.Decision
 }
 
 // Send is a message to one member.
@@ -87,28 +95,23 @@ type Advice struct {
 	coord.Advice
 }
 
-// SetMembers tells the names of all live members, self included.
-func (n *Node) SetMembers(names []string) {
-	names = slices.Clone(names)
-	slices.Sort(names)
-	names = slices.Compact(names)
-	n.members = rendezvous.List(names)
-	n.isMember = make(map[string]bool, len(names))
-	for _, m := range names {
-		n.isMember[m] = true
-	}
+// SetMembers tells who all the live members are, self included. The roster is
+// kept, not copied.
+func (n *Node) SetMembers(r *Roster) {
+	n.roster = r
+	n.tape.members(r)
 	for _, s := range n.order {
 		n.appoint(s)
 	}
 }
 
 // Members is the number of live members.
-func (n *Node) Members() int { return len(n.members) }
+func (n *Node) Members() int { return n.roster.Len() }
 
 // appoint works out who watches over a service. A node that is not one of its
 // stewards any more forgets the duty.
 func (n *Node) appoint(s *service) {
-	s.stewards = rendezvous.Top(n.members, s.name)
+	s.stewards = n.roster.Top(s.name)
 	s.mine = slices.Contains(s.stewards, n.self)
 	if !s.mine {
 		s.duties, s.dutyOrder, s.callers, s.callOrder = nil, nil, nil, nil
@@ -145,6 +148,7 @@ func (n *Node) Tick(now time.Duration, samples []Samples, health uint8) *Output 
 	n.decide(now)
 	n.advise(now)
 	n.expire(now)
+	n.tape.tick(now, samples, health, &n.out)
 	return &n.out
 }
 
@@ -164,6 +168,7 @@ func (n *Node) Deliver(now time.Duration, data []byte) *Output {
 	case m.Kind == wire.KindVerdicts:
 		n.heardVerdicts(now, m.Verdicts)
 	}
+	n.tape.deliver(now, data, &n.out)
 	return &n.out
 }
 

@@ -32,11 +32,12 @@ func TestSplitReports(t *testing.T) {
 	const services, endpoints = 40, 20
 	names := []string{"self", "a", "b", "c", "d", "e", "f", "g"}
 	n := node.New("self", 1)
-	n.SetMembers(names)
+	roster := node.NewRoster(names)
+	n.SetMembers(roster)
 	peers := map[string]*node.Node{}
 	for _, name := range names[1:] {
 		peers[name] = node.New(name, 1)
-		peers[name].SetMembers(names)
+		peers[name].SetMembers(roster)
 	}
 	samples := manySamples(services, endpoints)
 	now := time.Hour

@@ -129,8 +129,9 @@ func (s *sim) tellMembers() {
 			names = append(names, m.name())
 		}
 	}
+	roster := node.NewRoster(names)
 	for _, m := range s.members {
-		m.node.SetMembers(names)
+		m.node.SetMembers(roster)
 	}
 }
 

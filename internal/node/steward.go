@@ -24,6 +24,7 @@ type duty struct {
 	voices   voices // of reporters
 	law      *law.Steward
 	row      wire.VerdictRow // as decided last
+	decided  law.Decision    // the same in the law's words
 	changed  bool            // and nobody has been told
 }
 
@@ -38,7 +39,7 @@ type caller struct {
 // heardReport takes in a report, row by row. Reports that complete an epoch lead
 // to a decision at once.
 func (n *Node) heardReport(now time.Duration, r *wire.Report) {
-	if !n.isMember[r.Origin.Member] {
+	if !n.roster.Has(r.Origin.Member) {
 		n.stats.Drop(DropStranger)
 		return
 	}
@@ -108,7 +109,8 @@ func (n *Node) duty(now time.Duration, s *service, endpoint, reporter string) *d
 		s.forgetDuty(victim)
 	}
 	d = &duty{endpoint: endpoint, law: law.New(n.self, now)}
-	d.row = verdictRow(s.name, endpoint, d.law.Decision())
+	d.decided = d.law.Decision()
+	d.row = verdictRow(s.name, endpoint, d.decided)
 	if v := s.views[endpoint]; v != nil {
 		for _, h := range v.held {
 			d.law.Heard(h.asOf, h.origin.Member, h.row.Phi)
@@ -132,7 +134,7 @@ func (n *Node) decide(now time.Duration) {
 			n.decided(now, s, d, d.law.Step(now))
 		}
 		s.callOrder = slices.DeleteFunc(s.callOrder, func(member string) bool {
-			gone := !n.isMember[member] || now-s.callers[member].heard > 30*time.Second
+			gone := !n.roster.Has(member) || now-s.callers[member].heard > 30*time.Second
 			if gone {
 				delete(s.callers, member)
 			}
@@ -146,7 +148,10 @@ func (n *Node) decide(now time.Duration) {
 func (n *Node) decided(now time.Duration, s *service, d *duty, decision law.Decision) {
 	row := verdictRow(s.name, d.endpoint, decision)
 	changed := row.Phi != d.row.Phi || row.Mode != d.row.Mode || row.State != d.row.State
-	d.row = row
+	if changed {
+		n.out.Decisions = append(n.out.Decisions, Decision{s.name, d.endpoint, d.decided, decision})
+	}
+	d.row, d.decided = row, decision
 	origin := n.origin()
 	if v := s.views[d.endpoint]; v != nil {
 		v.take(origin, now, row)

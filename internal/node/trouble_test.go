@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/node"
 	"github.com/murmuration-go/murmuration/internal/wire"
 )
 
@@ -213,9 +214,10 @@ func TestSplit(t *testing.T) {
 					names = append(names, m.name())
 				}
 			}
+			roster := node.NewRoster(names)
 			for _, m := range s.members {
 				if (m.index < 12) == (side == 0) {
-					m.node.SetMembers(names)
+					m.node.SetMembers(roster)
 				}
 			}
 		}

@@ -90,7 +90,7 @@ func (n *Node) heardVerdicts(now time.Duration, m *wire.Verdicts) {
 		}
 		n.stats.Drop(DropStale)
 		return
-	case !n.isMember[from]:
+	case !n.roster.Has(from):
 		n.stats.Drop(DropStranger)
 		return
 	}
@@ -139,7 +139,7 @@ func (n *Node) advise(now time.Duration) {
 }
 
 func (n *Node) adviseOn(now time.Duration, s *service, endpoint string, v *view) {
-	next := v.next(now, len(n.members))
+	next := v.next(now, n.roster.Len())
 	was := v.advice
 	next.Tag, next.Era = was.Tag, was.Era
 	if next.Phi != was.Phi {

@@ -1,0 +1,56 @@
+package node
+
+import (
+	"github.com/murmuration-go/murmuration/internal/law"
+	"github.com/murmuration-go/murmuration/internal/wire"
+)
+
+// Verdict is a steward's verdict as this node holds it.
+type Verdict struct {
+	Origin wire.Origin
+	Row    wire.VerdictRow
+}
+
+// Verdicts returns the verdicts on an endpoint that the node holds, fresh or not,
+// at most one a steward, in the order in which the stewards were first heard.
+func (n *Node) Verdicts(service, endpoint string) (l []Verdict) {
+	if s := n.services[service]; s != nil && s.views[endpoint] != nil {
+		for _, h := range s.views[endpoint].held {
+			l = append(l, Verdict{h.origin, h.row})
+		}
+	}
+	return l
+}
+
+// Decided returns what the node, as a steward of the service, says of an
+// endpoint; false if it is none or nobody has reported about it.
+func (n *Node) Decided(service, endpoint string) (law.Decision, bool) {
+	if s := n.services[service]; s != nil && s.duties[endpoint] != nil {
+		return s.duties[endpoint].decided, true
+	}
+	return law.Decision{}, false
+}
+
+// Sizes counts what a node keeps; each has a bound, so that no message can make
+// it grow without end.
+type Sizes struct {
+	Services  int // used or heard of: at most MaxKnown
+	Views     int // endpoints of one service, the most of any: at most 3 * coord.MaxEndpoints
+	Duties    int // endpoints of one service that it watches over, the most of any: at most coord.MaxEndpoints
+	Callers   int // members that report on one service, the most of any: at most the members
+	Reporters int // of one endpoint, the most of any: at most law.MaxReporters
+}
+
+// Sizes counts what the node keeps.
+func (n *Node) Sizes() (z Sizes) {
+	z.Services = len(n.services)
+	for _, s := range n.order {
+		z.Views = max(z.Views, len(s.views))
+		z.Duties = max(z.Duties, len(s.duties))
+		z.Callers = max(z.Callers, len(s.callers))
+		for _, d := range s.dutyOrder {
+			z.Reporters = max(z.Reporters, d.law.Reporters())
+		}
+	}
+	return z
+}

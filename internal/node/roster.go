@@ -1,0 +1,47 @@
+package node
+
+import (
+	"slices"
+
+	"github.com/murmuration-go/murmuration/internal/rendezvous"
+)
+
+// Roster is a list of live members, made once a change and shared: any number of
+// nodes may be given the same one. Nothing in it ever changes, so that it may be
+// read from any goroutine. It therefore remembers no stewards either: a node asks
+// once a service and change, and a memory would need a lock in the core. The zero
+// value is nobody.
+type Roster struct {
+	members  []rendezvous.Member // by name, each once
+	isMember map[string]bool
+}
+
+// NewRoster makes a list of names, in any order. It keeps nothing of the slice.
+func NewRoster(names []string) *Roster {
+	names = slices.Clone(names)
+	slices.Sort(names)
+	names = slices.Compact(names)
+	r := &Roster{members: rendezvous.List(names), isMember: make(map[string]bool, len(names))}
+	for _, name := range names {
+		r.isMember[name] = true
+	}
+	return r
+}
+
+// Has reports whether the name is on the list.
+func (r *Roster) Has(name string) bool { return r.isMember[name] }
+
+// Len is the number of members.
+func (r *Roster) Len() int { return len(r.members) }
+
+// Names returns the members' names, sorted, in a slice of the caller's own.
+func (r *Roster) Names() []string {
+	names := make([]string, len(r.members))
+	for i, m := range r.members {
+		names[i] = m.Name
+	}
+	return names
+}
+
+// Top returns the stewards of a service, best first.
+func (r *Roster) Top(service string) []string { return rendezvous.Top(r.members, service) }
