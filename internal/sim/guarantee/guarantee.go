@@ -1,0 +1,178 @@
+// Package guarantee looks on while a simulated world runs and checks, after every
+// event, what the library promises of its coordination core.
+//
+// Each check is written from the promise, not from the code that keeps it: the
+// checker keeps its own books of what members have heard and works out by plain
+// means what they may make of it. What the guarantees except is excepted here
+// too, each time with the reason.
+//
+//	G1  the cluster's retries stay within the budget
+//	G3  advice restricts no more than two stewards agree on; and one broken
+//	    member dims no healthy endpoint for others
+//	G4  what is old counts for nothing, and advice without fresh verdicts fades
+//	G5  few first tries reach an endpoint that answers nobody
+//	G6  phi rises after clean epochs only, and by steps
+//	G8  verdicts merge the same in any order and however often they come
+//	G9  nothing that a node keeps or sends grows beyond its bound
+package guarantee
+
+import (
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/murmuration-go/murmuration/internal/node"
+	"github.com/murmuration-go/murmuration/internal/sim"
+)
+
+// Violation is a promise broken.
+type Violation struct {
+	Guarantee string
+	At        time.Duration // since the start of the world
+	What      string
+}
+
+func (v *Violation) Error() string {
+	return fmt.Sprintf("%s violated at %.3fs: %s", v.Guarantee, v.At.Seconds(), v.What)
+}
+
+// Checker checks one world. It is a sim.Watch.
+type Checker struct {
+	first  *Violation
+	checks map[string]uint64
+
+	books  map[*sim.Member]*book // what members have heard
+	down   map[place]time.Duration
+	probes map[place][]time.Duration // first tries of late to endpoints that are down
+	calm   time.Duration             // the last disturbance of the cluster
+	unwell bool                      // some endpoint has been anything but healthy
+
+	dirty   []touched // whose advice this event has changed
+	witness witness
+
+	// Probes is the most first tries that an endpoint got while down, over
+	// what G5 means by few.
+	Probes float64
+}
+
+type touched struct {
+	m *sim.Member
+	p place
+}
+
+// place is an endpoint.
+type place struct{ service, endpoint int }
+
+// New returns a checker.
+func New() *Checker {
+	return &Checker{
+		checks: map[string]uint64{}, books: map[*sim.Member]*book{},
+		down: map[place]time.Duration{}, probes: map[place][]time.Duration{},
+	}
+}
+
+// Err is the first promise broken, a *Violation, or nil.
+func (c *Checker) Err() error {
+	if c.first == nil {
+		return nil
+	}
+	return c.first
+}
+
+// Checks counts what was checked, by guarantee.
+func (c *Checker) Checks() map[string]uint64 { return maps.Clone(c.checks) }
+
+// Guarantees are the names of what is checked.
+func Guarantees() []string { return []string{"G1", "G3", "G4", "G5", "G6", "G8", "G9"} }
+
+// Down tells that an endpoint answers nobody from now on, or does again.
+func (c *Checker) Down(w *sim.World, service, endpoint int, down bool) {
+	p := place{service, endpoint}
+	delete(c.down, p)
+	delete(c.probes, p)
+	if down {
+		c.down[p] = w.Now()
+	}
+	c.Unwell()
+}
+
+// Unwell tells that some endpoint is not healthy any more: that it fails, or has
+// more to do than it can.
+func (c *Checker) Unwell() { c.unwell = true }
+
+// Disturbed tells that the cluster itself has been disturbed: members came, went
+// or were cut off, or their clocks or messages suffer.
+func (c *Checker) Disturbed(w *sim.World) { c.calm = w.Now() }
+
+func (c *Checker) check(w *sim.World, guarantee string, ok bool, format string, args ...any) {
+	c.checks[guarantee]++
+	if ok || c.first != nil {
+		return
+	}
+	c.first = &Violation{guarantee, w.Now() - sim.Start, fmt.Sprintf(format, args...)}
+	w.Tracef("%v", c.first)
+	w.Stop()
+}
+
+// After checks what can be wrong at any time.
+func (c *Checker) After(w *sim.World) {
+	n := w.Messages().Largest
+	c.check(w, "G9", n <= maxMessage, "a message of %d bytes was sent; the limit is %d", n, maxMessage)
+	for _, t := range c.dirty {
+		if t.m.Alive() {
+			c.advice(w, t.m, t.p)
+		}
+	}
+	c.dirty = c.dirty[:0]
+}
+
+// Published notes that advice changes; what it is to be is worked out when the
+// event is over, for one event may change it several times.
+func (c *Checker) Published(_ *sim.World, m *sim.Member, service, endpoint int, _ sim.Advice) {
+	c.dirty = append(c.dirty, touched{m, place{service, endpoint}})
+}
+
+// Told notes that a member has a new list of members, or has started anew.
+func (c *Checker) Told(w *sim.World, m *sim.Member) {
+	b := c.books[m]
+	if b == nil || b.incarnation != m.Incarnation() {
+		b = newBook(w, m)
+		c.books[m] = b
+		c.witness.restarted(m)
+	}
+	c.witness.told(w, m)
+	b.told(w, m)
+}
+
+// Delivered notes what a member is about to hear.
+func (c *Checker) Delivered(w *sim.World, m *sim.Member, data []byte) {
+	c.books[m].hear(w, m.Local(w.Now()), data)
+	c.witness.delivered(w, m, data)
+}
+
+// Decided checks a steward's step.
+func (c *Checker) Decided(w *sim.World, m *sim.Member, d *node.Decision) {
+	c.gradual(w, m, d)
+}
+
+// Ticked checks a member after its tick.
+func (c *Checker) Ticked(w *sim.World, m *sim.Member) {
+	for i, s := range w.Services() {
+		for j := range s.Servers {
+			c.advice(w, m, place{i, j})
+		}
+	}
+	c.bounded(w, m)
+	c.budget(w)
+	c.witness.ticked(c, w, m)
+}
+
+// liars are the members that are broken.
+func liars(w *sim.World) (n int) {
+	for _, m := range w.Live() {
+		if !m.Honest() {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,235 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/law"
+	"github.com/murmuration-go/murmuration/internal/node"
+)
+
+// Advice is advice as published to a member.
+type Advice = coord.Advice
+
+// Member is one process.
+type Member struct {
+	Index int
+	Name  string
+	Zone  int
+
+	w       *World
+	alive   bool
+	clients []Client // by service
+
+	// Coordination; nil for strategies without.
+	node    *node.Node
+	shared  []*coord.Service
+	eps     [][]*coord.Endpoint
+	samples []node.Samples
+	demand  []uint64
+	loadAt  time.Duration
+	casts   casts
+	view    uint64   // version of the list of members that it has been told
+	width   int      // members in it
+	peers   []string // their names
+
+	incarnation uint64
+
+	// Faults.
+	resumes time.Duration // paused until then
+	offset  time.Duration // of its clock
+	rate    float64       // of its clock
+	lies    lies
+	island  int // its side of a partition
+}
+
+func (w *World) add() *Member {
+	i := len(w.members)
+	m := &Member{Index: i, Name: fmt.Sprintf("member-%d", i), Zone: i % w.cfg.Zones, w: w, alive: true, rate: 1, incarnation: 1}
+	w.members = append(w.members, m)
+	w.live = append(w.live, m)
+	w.byName[m.Name] = m
+	m.start(w)
+	return m
+}
+
+// start makes the member's process, with no state.
+func (m *Member) start(w *World) {
+	if w.cfg.Strategy.coordinated {
+		m.coordinate(w)
+	}
+	m.clients = nil
+	for _, s := range w.services {
+		m.clients = append(m.clients, w.cfg.Strategy.New(w.now, Env{
+			Member: m.Index, Endpoints: len(s.Servers), Home: m.home(s), Timeout: w.cfg.Timeout,
+			Rand: w.clientRand, member: m, service: s.index,
+		}))
+	}
+}
+
+// coordinate makes the member a node of the cluster.
+func (m *Member) coordinate(w *World) {
+	m.node = node.New(m.Name, m.incarnation)
+	m.loadAt = m.local(w.now)
+	m.shared, m.eps, m.samples = nil, nil, nil
+	for _, s := range w.services {
+		svc := coord.NewService(s.Name)
+		var eps []*coord.Endpoint
+		for _, server := range s.Servers {
+			eps = append(eps, svc.Endpoint(server.Name))
+		}
+		m.shared = append(m.shared, svc)
+		m.eps = append(m.eps, eps)
+		m.samples = append(m.samples, node.Samples{Service: s.Name, Endpoints: make([]coord.Sample, len(eps))})
+	}
+	m.demand = make([]uint64, len(w.services))
+	n := m.node
+	w.After(time.Duration(w.netRand.Int64N(int64(law.Tick))), func() { m.tick(w, n) })
+}
+
+// home is the endpoint nearest to the member: the first of its own zone.
+func (m *Member) home(s *Service) int {
+	for i, server := range s.Servers {
+		if server.Zone == m.Zone {
+			return i
+		}
+	}
+	return 0
+}
+
+// Alive reports whether the member runs.
+func (m *Member) Alive() bool { return m.alive }
+
+// Node is the member's node, nil without coordination.
+func (m *Member) Node() *node.Node { return m.node }
+
+// Advice is the advice that the member follows.
+func (m *Member) Advice(service, endpoint int) *Advice { return m.eps[service][endpoint].Advice() }
+
+// Peers are the names of those that the member believes to be members, itself
+// included.
+func (m *Member) Peers() []string { return m.peers }
+
+// Incarnation counts the starts of the member's process.
+func (m *Member) Incarnation() uint64 { return m.incarnation }
+
+// local is what the member's clock says.
+func (m *Member) local(now time.Duration) time.Duration {
+	if m.rate == 1 {
+		return now + m.offset
+	}
+	return Start + time.Duration(float64(now-Start)*m.rate) + m.offset
+}
+
+// Local is what the member's clock says.
+func (m *Member) Local(now time.Duration) time.Duration { return m.local(now) }
+
+func (m *Member) paused(w *World) bool { return w.now < m.resumes }
+
+// tick lets the node take its tick, and plans the next.
+func (m *Member) tick(w *World, n *node.Node) {
+	if !m.alive || m.node != n { // crashed, or started anew
+		return
+	}
+	if m.paused(w) {
+		w.After(m.resumes-w.now, func() { m.tick(w, n) })
+		return
+	}
+	w.After(time.Duration(float64(law.Tick)/m.rate), func() { m.tick(w, n) })
+	for i, eps := range m.eps {
+		for j, ep := range eps {
+			m.samples[i].Endpoints[j] = ep.Sample()
+		}
+	}
+	now := m.local(w.now)
+	m.apply(w, n.Tick(now, m.samples, 255))
+	if now-m.loadAt >= time.Second-law.Tick/2 {
+		m.tellLoad(now)
+	}
+	if w.watch != nil {
+		w.watch.Ticked(w, m)
+	}
+}
+
+// tellLoad tells every service its first tries of the last second, as the live
+// driver does.
+func (m *Member) tellLoad(now time.Duration) {
+	elapsed := (now - m.loadAt).Seconds()
+	m.loadAt = now
+	for i := range m.samples {
+		var demand uint64
+		for _, s := range m.samples[i].Endpoints {
+			demand += s.Totals.Demand
+		}
+		m.shared[i].SetLoad(now, uint64(float64(demand-m.demand[i])/elapsed+.5), max(m.width, 1))
+		m.demand[i] = demand
+	}
+}
+
+// apply carries out what the node asks for.
+func (m *Member) apply(w *World, out *node.Output) {
+	for i := range out.Decisions {
+		d := &out.Decisions[i]
+		w.Tracef("%s decides on %s/%s: %v, phi %.4f -> %.4f, retries %v (%v)", m.Name, d.Service, d.Endpoint,
+			d.Is.State, d.Was.Phi.Float(), d.Is.Phi.Float(), d.Is.Mode, d.Is.Why)
+		if w.watch != nil {
+			w.watch.Decided(w, m, d)
+		}
+	}
+	for i := range out.Advice {
+		m.publish(w, &out.Advice[i])
+	}
+	for _, s := range out.Sends {
+		if to := w.byName[s.To]; to != nil {
+			w.messages.Sends++
+			w.messages.SendBytes += uint64(len(s.Data))
+			w.transmit(m, to, m.lies.tamper(w, s.Data))
+		}
+	}
+	for _, c := range out.Casts {
+		w.messages.Casts++
+		m.casts.queue(w, m, c.Key, m.lies.tamper(w, c.Data))
+	}
+}
+
+func (m *Member) publish(w *World, a *node.Advice) {
+	for i, s := range w.services {
+		if s.Name != a.Service {
+			continue
+		}
+		for j, server := range s.Servers {
+			if server.Name == a.Endpoint {
+				m.follow(w, s, i, j, a.Advice)
+			}
+		}
+	}
+}
+
+// follow publishes advice and keeps count of who is restricted.
+func (m *Member) follow(w *World, s *Service, service, endpoint int, a Advice) {
+	was := m.eps[service][endpoint].Advice()
+	s.Count.advised(w, was, &a)
+	if was.Phi != a.Phi || was.Mode != a.Mode {
+		w.Tracef("%s %s/%s phi %.4f, retries %v, by %s", m.Name, s.Name, s.Servers[endpoint].Name, a.Phi.Float(), a.Mode, a.Source)
+	}
+	if w.watch != nil {
+		w.watch.Published(w, m, service, endpoint, a)
+	}
+	m.eps[service][endpoint].Publish(a)
+}
+
+// deliver hands a message to the node.
+func (m *Member) deliver(w *World, data []byte) {
+	if !m.alive || m.node == nil {
+		return
+	}
+	if m.paused(w) { // it waits in the socket's buffer
+		w.After(m.resumes-w.now, func() { m.deliver(w, data) })
+		return
+	}
+	if w.watch != nil {
+		w.watch.Delivered(w, m, data)
+	}
+	m.apply(w, m.node.Deliver(m.local(w.now), data))
+}

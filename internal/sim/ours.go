@@ -1,0 +1,215 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/frugal"
+	"github.com/murmuration-go/murmuration/internal/ledger"
+	"github.com/murmuration-go/murmuration/internal/sim/standin"
+)
+
+const fullPhi = coord.PhiFull
+
+// Options are how the shipped client is used. Zero means the shipped default.
+type Options struct {
+	Name        string // default "murmuration", or "local" if Alone
+	Alone       bool   // no cluster
+	Rules       ledger.Rules
+	MaxAttempts int // default 3
+	Breaker     standin.Config
+}
+
+// Ours is the shipped client: first tries dimmed by advice, the local breaker,
+// the retry budget and the backoff, in the order in which packages failover,
+// breaker and retry ask them.
+func Ours(o Options) Strategy {
+	if o.MaxAttempts == 0 {
+		o.MaxAttempts = 3
+	}
+	if o.Name == "" {
+		o.Name = "murmuration"
+		if o.Alone {
+			o.Name = "local"
+		}
+	}
+	return Strategy{Name: o.Name, coordinated: !o.Alone, New: func(now time.Duration, e Env) Client {
+		c := &ours{env: e, m: e.member, rand: e.Rand, options: o}
+		var shared *coord.Service
+		c.eps = make([]*coord.Endpoint, e.Endpoints) // nil Endpoints: no cluster
+		if !o.Alone {
+			shared, c.eps = e.member.shared[e.service], e.member.eps[e.service]
+		}
+		c.account = ledger.NewAccount(c.m.local(now), o.Rules, shared)
+		for _, ep := range c.eps {
+			c.breakers = append(c.breakers, standin.NewAt(c.m.local(now), o.Breaker, e.Rand, ep.Advice()))
+		}
+		c.latency = make([]frugal.Median, e.Endpoints)
+		return c
+	}}
+}
+
+// ours is the shipped client of one member and service.
+type ours struct {
+	env      Env
+	m        *Member
+	rand     *rand.Rand
+	options  Options
+	eps      []*coord.Endpoint
+	breakers []*standin.Breaker
+	account  *ledger.Account
+	latency  []frugal.Median
+}
+
+// ticket is what the shipped client keeps of a call from one question to the
+// next.
+type ticket struct {
+	counted coord.Attempt
+	local   standin.Ticket
+	tried   uint64 // endpoints, a bit each
+	paid    ledger.Token
+}
+
+func (c *ours) Admit(now time.Duration, a *Attempt) bool {
+	now = c.m.local(now)
+	t := &a.ours
+	if a.N == 1 {
+		*t = ticket{}
+	}
+	var passed uint64
+	for at := c.order(a, t); at >= 0; at = c.instead(t.tried, passed) {
+		sent, final := c.try(now, a, t, at)
+		if sent {
+			a.Endpoint = at
+			t.tried |= 1 << at
+			return true
+		}
+		if final {
+			break
+		}
+		passed |= 1 << at
+	}
+	c.account.GiveBack(t.paid)
+	t.paid = ledger.Token{}
+	return false
+}
+
+// order is where an attempt turns to first: a first try to the member's home, a
+// retry to the nearest endpoint that may take one.
+func (c *ours) order(a *Attempt, t *ticket) int {
+	if a.N == 1 || len(c.eps) == 1 {
+		return c.env.Home
+	}
+	at, _ := c.next(c.m.local(c.m.w.now), t.tried)
+	return at
+}
+
+// nearest is the i-th nearest endpoint: home, then the others as configured.
+func (c *ours) nearest(i int) int {
+	switch {
+	case i == 0:
+		return c.env.Home
+	case i <= c.env.Home:
+		return i - 1
+	}
+	return i
+}
+
+// instead is where to turn when a local breaker has refused.
+func (c *ours) instead(tried, passed uint64) int {
+	for _, skip := range []uint64{tried | passed, passed} {
+		for i := range c.eps {
+			if at := c.nearest(i); skip&(1<<at) == 0 {
+				return at
+			}
+		}
+	}
+	return -1
+}
+
+// next is where a retry may go, and in which mode; -1 for nowhere.
+func (c *ours) next(now time.Duration, tried uint64) (int, coord.Mode) {
+	for _, again := range []bool{false, true} {
+		for i := range c.eps {
+			at := c.nearest(i)
+			if (tried&(1<<at) != 0) != again {
+				continue
+			}
+			adv := c.eps[at].Advice()
+			if adv.Mode == coord.RetryNone || adv.Phi < coord.PhiFull {
+				continue
+			}
+			if adv.InForce() {
+				return at, adv.Mode
+			}
+			if c.breakers[at].State(now) != standin.Open {
+				return at, coord.RetryAll
+			}
+		}
+	}
+	return -1, coord.RetryNone
+}
+
+// try asks one endpoint's breaker. final says that nobody else is to be asked: a
+// first try that the cluster dims stays at home.
+func (c *ours) try(now time.Duration, a *Attempt, t *ticket, at int) (sent, final bool) {
+	ep := c.eps[at]
+	adv := ep.Advice()
+	spread := c.rand.Uint32()
+	if a.N > 1 {
+		if adv.Mode == coord.RetryNone || adv.Phi < coord.PhiFull {
+			return false, false
+		}
+	} else {
+		if adv.Phi < coord.PhiFull && !ep.Admit(adv.Phi, spread) {
+			ep.Wanted(spread >> 16)
+			return false, true
+		}
+		ep.Wanted(spread)
+	}
+	t.local = standin.Ticket{}
+	if !adv.InForce() {
+		var ok bool
+		if t.local, ok = c.breakers[at].Allow(now, adv); !ok {
+			return false, false
+		}
+	}
+	t.counted = ep.Send(adv, c.env.Timeout, a.N > 1, spread)
+	if a.N == 1 {
+		c.account.FirstTry(now, adv.Mode)
+	}
+	return true, false
+}
+
+func (c *ours) End(now time.Duration, a *Attempt, o Outcome, took time.Duration) {
+	now = c.m.local(now)
+	outcome := coord.Success
+	switch o {
+	case Failed:
+		outcome = coord.Failure
+	case TimedOut:
+		outcome = coord.Slow
+	case OK:
+		c.latency[a.Endpoint].Add(took)
+	}
+	t := &a.ours
+	t.counted.End(outcome, took)
+	c.breakers[a.Endpoint].Done(now, t.local, outcome, c.eps[a.Endpoint].Advice())
+	t.paid = ledger.Token{} // spent for good
+}
+
+func (c *ours) Retry(now time.Duration, a *Attempt, _ Outcome) (time.Duration, bool) {
+	if a.N >= c.options.MaxAttempts {
+		return 0, false
+	}
+	now = c.m.local(now)
+	at, mode := c.next(now, a.ours.tried)
+	if mode == coord.RetryNone {
+		return 0, false
+	}
+	wait := ledger.Backoff{}.Wait(a.N, c.latency[at].Value(), c.rand.Float64())
+	paid, ok := c.account.Take(now, mode, c.rand.Float64())
+	a.ours.paid = paid
+	return wait, ok
+}
