@@ -19,7 +19,6 @@ type dimmer struct {
 	ceil      float64
 	ceilShare bool
 
-	latency   mean    // tagged, each tick weighing half as much as the next
 	lastTight float64 // mean latency of the last tight epoch, 0 none
 	nonFalls  int     // tight epochs in a row that were not draining
 	wentUp    bool    // the last step was up
@@ -102,30 +101,35 @@ func (s *Steward) inForce(now time.Duration) coord.Phi {
 // when the value took force, for all three stewards alike.
 func (s *Steward) follow(now time.Duration) {
 	if f := s.inForce(now); f != s.dim.base {
-		s.dim.base, s.dim.since, s.dim.latency = f, now, mean{}
+		s.dim.base, s.dim.since = f, now
+		for _, r := range s.order {
+			r.recent = mean{}
+		}
 	}
-	s.dim.latency = s.latencyNow()
 	for _, r := range s.order {
+		m := r.fresh(s.timeout)
+		r.recent = mean{(r.recent.n + m.n) / 2, (r.recent.sum + m.sum) / 2}
 		r.latencySeen = r.row.Tagged
 	}
-	s.dim.latency.n /= 2
-	s.dim.latency.sum /= 2
 }
 
-// latencyNow is the tagged mean latency, in which every tick weighs half as
-// much as the next.
+// latencyNow is the tagged mean latency, in which every tick weighs half as much
+// as the next. Each reporter has a mean of its own, and those are pooled: pooled
+// tick by tick, the few that happen to have successes in a tick could not outvote
+// one that lies.
 func (s *Steward) latencyNow() mean {
 	means := s.means[:0]
 	for _, r := range s.order {
-		if r.row.Phi == s.dim.base {
-			if m := r.fresh(s.timeout); m.n > 0 {
-				means = append(means, m)
-			}
+		if r.row.Phi != s.dim.base {
+			continue
+		}
+		m := r.fresh(s.timeout)
+		if m = (mean{r.recent.n + m.n, r.recent.sum + m.sum}); m.n > 0 {
+			means = append(means, m)
 		}
 	}
 	s.means = means
-	m := pool(means)
-	return mean{s.dim.latency.n + m.n, s.dim.latency.sum + m.sum}
+	return pool(means)
 }
 
 // freshMarks starts the counts of what has been judged anew. Members that follow

@@ -21,6 +21,7 @@ type reporter struct {
 	// those whose latencies are pooled already.
 	tag               uint64
 	mark, latencySeen coord.TagCounts
+	recent            mean // tagged latency, each tick weighing half as much as the next
 
 	// This tick's differences.
 	demand, ok, lat, slow, fast, retries, retriesOK float64

@@ -147,7 +147,7 @@ func TestInvariants(t *testing.T) {
 
 func check(t *rapid.T, s *Steward) {
 	d := s.Decision()
-	numbers := []float64{s.s, s.s2, s.demand.value, s.l0.value, s.linc, s.timeout, s.dim.ceil, s.dim.latency.value(), s.thr(), s.phiMin(), s.ceiling()}
+	numbers := []float64{s.s, s.s2, s.demand.value, s.l0.value, s.linc, s.timeout, s.dim.ceil, s.latencyNow().value(), s.thr(), s.phiMin(), s.ceiling()}
 	for i, x := range numbers {
 		if math.IsNaN(x) || math.IsInf(x, 0) || x < 0 {
 			t.Fatalf("number %d is %v", i, x)

@@ -120,12 +120,12 @@ func (s *Steward) Report(now time.Duration, from wire.Origin, row *wire.ReportRo
 			s.reporters[from.Member] = r
 			s.order = append(s.order, r)
 		}
-		r.seen, r.tag, r.mark, r.latencySeen = row.Totals, row.Tag, row.Tagged, row.Tagged
+		r.seen, r.tag, r.mark, r.latencySeen, r.recent = row.Totals, row.Tag, row.Tagged, row.Tagged, mean{}
 	case !from.Newer(r.origin):
 		return Stale
 	}
 	if row.Tag != r.tag { // all that is counted under a new tag is new
-		r.tag, r.mark, r.latencySeen = row.Tag, coord.TagCounts{}, coord.TagCounts{}
+		r.tag, r.mark, r.latencySeen, r.recent = row.Tag, coord.TagCounts{}, coord.TagCounts{}, mean{}
 	}
 	r.origin, r.row, r.at, r.news = from, *row, now, true
 	return Taken
