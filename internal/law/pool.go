@@ -12,8 +12,10 @@ type reporter struct {
 	name   string
 	origin wire.Origin // of row
 	row    wire.ReportRow
-	at     time.Duration
-	news   bool // row has come since the last tick
+	heard  time.Duration // when row came
+	moved  time.Duration // when its totals last differed from those before
+	at     time.Duration // when it last came with traffic, of now or just before
+	news   bool          // row has come since the last tick
 
 	seen coord.Totals // totals already pooled
 

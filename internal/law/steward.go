@@ -30,6 +30,7 @@ const (
 	probesPerSecond = 3
 
 	freshReport  = 5 * time.Second // a reporter counts as present this long
+	lingers      = 2 * time.Second // a report without traffic makes present this long after the last with
 	freshVerdict = 5 * time.Second // another steward's phi counts this long
 	appointed    = 10 * time.Second
 	probation    = 10 * time.Second
@@ -120,14 +121,20 @@ func (s *Steward) Report(now time.Duration, from wire.Origin, row *wire.ReportRo
 			s.reporters[from.Member] = r
 			s.order = append(s.order, r)
 		}
-		r.seen, r.tag, r.mark, r.latencySeen, r.recent = row.Totals, row.Tag, row.Tagged, row.Tagged, mean{}
+		r.seen, r.tag, r.mark, r.latencySeen, r.recent, r.moved = row.Totals, row.Tag, row.Tagged, row.Tagged, mean{}, now
 	case !from.Newer(r.origin):
 		return Stale
 	}
 	if row.Tag != r.tag { // all that is counted under a new tag is new
 		r.tag, r.mark, r.latencySeen, r.recent = row.Tag, coord.TagCounts{}, coord.TagCounts{}, mean{}
 	}
-	r.origin, r.row, r.at, r.news = from, *row, now, true
+	if row.Totals != r.row.Totals {
+		r.moved = now
+	}
+	if now-r.moved <= lingers {
+		r.at = now
+	}
+	r.origin, r.row, r.heard, r.news = from, *row, now, true
 	return Taken
 }
 
@@ -158,7 +165,7 @@ func (s *Steward) Appoint(stewards []string) {
 // worth nothing.
 func (s *Steward) Idle(now time.Duration) bool {
 	for _, r := range s.order {
-		if now-r.at < time.Minute {
+		if now-r.heard < time.Minute {
 			return false
 		}
 	}
@@ -217,7 +224,7 @@ func (s *Steward) Judge(now time.Duration) (Decision, bool) {
 func (s *Steward) forget(now time.Duration) {
 	keep := s.order[:0]
 	for _, r := range s.order {
-		if now-r.at < 30*time.Second {
+		if now-r.heard < 30*time.Second {
 			keep = append(keep, r)
 			continue
 		}

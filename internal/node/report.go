@@ -73,11 +73,21 @@ func (n *Node) use(name string) *service {
 	return s
 }
 
-// traffic reports whether the sample is worth a row: there was traffic lately.
+// A member that is silent while advice is in force asks all the same, once a
+// second for a minute: its next call may come any time, and what it does not hear
+// any more it would hold for ten seconds and then forget.
+const (
+	askTicks   = 4
+	askedTicks = 240 // without traffic
+)
+
+// traffic reports whether the sample is worth a row: there was traffic lately, or
+// the stewards are to answer.
 func (v *view) traffic(now time.Duration, e *coord.Sample) bool {
 	if e.Totals == v.lastTotals {
 		v.silent++
-		return v.seenTraffic && v.silent <= silentTicks
+		return v.seenTraffic && v.silent <= silentTicks ||
+			v.advice.InForce() && v.silent <= askedTicks && v.silent%askTicks == 0
 	}
 	if !v.seenTraffic || v.silent > presentTicks {
 		v.trafficSince = now
