@@ -154,6 +154,34 @@ func TestLocalTripWaitsForTheCluster(t *testing.T) {
 	})
 }
 
+// In a coordinated cluster what fails in part is the cluster's to judge; the
+// local machine opens only where hardly anything succeeds.
+func TestPartialFailuresAreTheClusters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, tc := range []struct {
+			fresh    int
+			failures int // of ten calls
+			want     breaker.State
+		}{
+			{0, 5, breaker.Open}, {1, 5, breaker.Open},
+			{2, 5, breaker.Closed}, {3, 8, breaker.Closed},
+			{2, 10, breaker.Open}, {3, 10, breaker.Open},
+		} {
+			c := newAdvisor()
+			b := breaker.New("a", in(c))
+			c.publish(coord.Advice{Phi: coord.PhiFull, Fresh: tc.fresh})
+			for range 60 {
+				times(10-tc.failures, b, nil)
+				times(tc.failures, b, errDown)
+				time.Sleep(100 * time.Millisecond)
+			}
+			if got := b.State(); got != tc.want {
+				t.Errorf("with %d fresh stewards and %d of 10 calls failing it is %v, want %v", tc.fresh, tc.failures, got, tc.want)
+			}
+		}
+	})
+}
+
 // How long the condition held before an earlier trip does not count.
 func TestEachLocalTripWaitsAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -34,7 +34,9 @@ type Config struct {
 	MinRequests int
 
 	// FailureRatio is the share of failures, in (0, 1], from which the
-	// breaker opens. Default 0.5.
+	// breaker opens. Default 0.5. While verdicts of two stewards are fresh
+	// it takes 0.9 at least, for 2 s: what fails in part is then for the
+	// cluster to judge.
 	FailureRatio float64
 
 	// ConsecutiveFailures opens the breaker after that many failures in a

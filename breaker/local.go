@@ -16,6 +16,8 @@ const (
 	stuckAfter = 10 * time.Second       // a probe older than this, or than the open time, is given up
 	settle     = 2 * time.Second        // how long a trip condition must hold in a coordinated cluster
 	refreshed  = 250 * time.Millisecond // how long one prepared refusal serves
+
+	ownPath = .9 // the share of failures that it takes in a coordinated cluster, at least
 )
 
 // What gobreaker is told of an attempt; nil is a success.
@@ -93,16 +95,24 @@ func newLocal(b *Breaker, era uint64, twoStep bool) *local {
 // readyToTrip runs under gobreaker's lock after each failure. While the cluster
 // is there to act on what this member sees, the condition must have held for a
 // while, so that a few members do not cut off the evidence that the cluster
-// needs.
+// needs; and what fails in part is the cluster's to judge: it spares the endpoint
+// if that is what it takes, and where others fare well, refusing everything would
+// only throw away what still succeeds here. The local machine is left what it
+// alone can know, that its own path is broken.
 func (l *local) readyToTrip(n gobreaker.Counts) bool {
 	if l.forced || l.wary.Load() {
 		return true
 	}
-	if !tripped(&l.b.config, n) {
+	coordinated := l.b.shared.Advice().Coordinated()
+	ratio := l.b.config.FailureRatio
+	if coordinated {
+		ratio = max(ratio, ownPath)
+	}
+	if !tripped(&l.b.config, ratio, n) {
 		l.bad = false
 		return false
 	}
-	if !l.b.shared.Advice().Coordinated() {
+	if !coordinated {
 		return true
 	}
 	now := coord.Now()
@@ -112,14 +122,14 @@ func (l *local) readyToTrip(n gobreaker.Counts) bool {
 	return now-l.badSince >= settle
 }
 
-// tripped is the local rule.
-func tripped(c *Config, n gobreaker.Counts) bool {
+// tripped is the local rule, with the share of failures that it takes.
+func tripped(c *Config, ratio float64, n gobreaker.Counts) bool {
 	if c.ConsecutiveFailures > 0 && int64(n.ConsecutiveFailures) >= int64(c.ConsecutiveFailures) {
 		return true
 	}
 	done := n.TotalSuccesses + n.TotalFailures
 	return c.MinRequests > 0 && int64(done) >= int64(c.MinRequests) &&
-		float64(n.TotalFailures) >= c.FailureRatio*float64(done)
+		float64(n.TotalFailures) >= ratio*float64(done)
 }
 
 // onStateChange runs under gobreaker's lock: it only takes notes.

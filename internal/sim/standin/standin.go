@@ -43,6 +43,7 @@ import (
 const (
 	stuckAfter = 10 * time.Second
 	settle     = 2 * time.Second
+	ownPath    = .9
 )
 
 // Config is what breaker.Config says of the local rule, field for field. Zero
@@ -221,10 +222,14 @@ func (b *Breaker) probed(now time.Duration, o coord.Outcome) {
 
 // trips reports, after a failure, whether the machine opens.
 func (b *Breaker) trips(now time.Duration, a *coord.Advice) bool {
+	ratio := b.config.FailureRatio
+	if a.Coordinated() {
+		ratio = max(ratio, ownPath)
+	}
 	switch {
 	case b.wary:
 		return true
-	case !b.config.tripped(b.window.sum):
+	case !b.config.tripped(ratio, b.window.sum):
 		b.bad = false
 		return false
 	case !a.Coordinated():
@@ -235,13 +240,13 @@ func (b *Breaker) trips(now time.Duration, a *coord.Advice) bool {
 	return now-b.badSince >= settle
 }
 
-func (c *Config) tripped(n counts) bool {
+func (c *Config) tripped(ratio float64, n counts) bool {
 	if c.ConsecutiveFailures > 0 && int64(n.inRow) >= int64(c.ConsecutiveFailures) {
 		return true
 	}
 	done := n.ok + n.failed
 	return c.MinRequests > 0 && int64(done) >= int64(c.MinRequests) &&
-		float64(n.failed) >= c.FailureRatio*float64(done)
+		float64(n.failed) >= ratio*float64(done)
 }
 
 // renew begins a new life if advice has ended since this one began, or if it

@@ -124,6 +124,12 @@ func TestFaultsAreFound(t *testing.T) {
 			return tk, o
 		}}},
 		{"no settling", byDo, wrong{hear: func(_ *Breaker, a coord.Advice) coord.Advice { a.Fresh = 0; return a }}},
+		{"half is enough in company", byDo, wrong{hear: func(b *Breaker, a coord.Advice) coord.Advice {
+			if a.Fresh >= 2 && b.config.MinRequests > 0 && float64(b.window.sum.failed) >= .5*float64(b.window.sum.ok+b.window.sum.failed) {
+				a.Fresh = 0
+			}
+			return a
+		}}},
 		{"settling with one fresh steward", byDo, wrong{hear: func(_ *Breaker, a coord.Advice) coord.Advice { a.Fresh++; return a }}},
 		{"settling for a nanosecond more", byDo, wrong{after: func(b *Breaker, _ coord.Outcome, was Breaker) {
 			if b.bad && !was.bad {
