@@ -1,7 +1,6 @@
 package law
 
 import (
-	"math"
 	"time"
 
 	"github.com/murmuration-go/murmuration/internal/coord"
@@ -22,6 +21,7 @@ type dimmer struct {
 	lastTight float64 // mean latency of the last tight epoch, 0 none
 	nonFalls  int     // tight epochs in a row that were not draining
 	wentUp    bool    // the last step was up
+	floor     bool    // nothing succeeded, and phi is down to the trickle of probes
 
 	only string // the one reporter there was at the trip; "" if there were more
 }
@@ -132,6 +132,14 @@ func (s *Steward) latencyNow() mean {
 	return pool(means)
 }
 
+// trickle keeps the probes few when demand grows while nothing succeeds. It does
+// not wait for an epoch, for it lets less through, not more.
+func (s *Steward) trickle() {
+	if s.dim.floor && s.phi.Float() > probesMost*s.phiMin() {
+		s.phi = s.clampPhi(0)
+	}
+}
+
 // freshMarks starts the counts of what has been judged anew. Members that follow
 // another phi already, or still, keep theirs: those have judged nothing.
 func (s *Steward) freshMarks() {
@@ -232,12 +240,13 @@ func (s *Steward) calm(m float64) bool {
 // step sets phi and starts a new epoch, whether phi changed or not.
 func (s *Steward) step(now time.Duration, phi float64, why Why) {
 	s.phi, s.why = s.clampPhi(phi), why
-	if b := s.dim.base.Float(); s.probing() && math.Abs(s.phi.Float()-b) < .5*b {
+	if b, p := s.dim.base.Float(), s.phi.Float(); s.probing() && p > b/probesMost && p < 1.5*b {
 		// phiMin moves with demand; following it closely would start the
 		// evidence anew each time.
 		s.phi = s.dim.base
 	}
 	s.dim.wentUp = s.phi > s.dim.base
+	s.dim.floor = why == NoneWell && s.phi.Float() <= probesMost*s.phiMin()
 	s.dim.since = now
 	s.freshMarks()
 }

@@ -34,7 +34,8 @@
 //
 //  1. Every step leads to a phi within [phiMin, 1], phiMin = min(1, 3 /
 //     demand): whatever happens about three probes a second still go. While
-//     probing phi does not follow phiMin for less than half of itself.
+//     probing phi follows the demand only when that would make the probes more
+//     than a fifth too many, or a third too few.
 //  2. In DIM phi rises only at the end of a clean epoch, by at most twice below
 //     the ceiling and 1.12 times above it (or to .1 out of probing).
 //  3. Outside DIM phi is 1.
@@ -56,7 +57,7 @@
 // "slow, but not for load" after three tight epochs in a row called a queue that
 // was slow to drain normal, and let a surge of 1.5 times the capacity back in;
 // so did four, now that epochs end as soon as reports suffice, but five do not
-// (the surges of node's TestIncidents). Treating the ceiling after a trip as
+// (the surges of sim/scenario's TestIncidents). Treating the ceiling after a trip as
 // learned, though it is a guess, made recovery from a stall much slower.
 // Beginning at .25 when nothing at all succeeds only fed the queue. Following
 // each small move of phiMin started the evidence

@@ -28,6 +28,7 @@ const (
 	tightMax    = 5   // tight epochs in a row that teach "slow, but not for load"
 
 	probesPerSecond = 3
+	probesMost      = 1.2 // how far beyond that the demand may grow before probing follows
 
 	freshReport  = 5 * time.Second // a reporter counts as present this long
 	lingers      = 2 * time.Second // a report without traffic makes present this long after the last with
@@ -199,6 +200,7 @@ func (s *Steward) Step(now time.Duration) Decision {
 	case wire.Closed, wire.NotLoad:
 		s.watch(now, &t)
 	case wire.Dim:
+		s.trickle()
 		s.judge(now)
 	}
 	s.present = t.present

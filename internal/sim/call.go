@@ -10,12 +10,16 @@ type call struct {
 	service *Service
 	member  *Member
 	client  Client
+	process uint64 // the member's incarnation
 	gen     uint32
 	second  int // in which it arrived
 	sentAt  time.Duration
 }
 
 func (w *World) begin(s *Service, m *Member) {
+	if !m.alive { // crashed while it was paused
+		return
+	}
 	if m.paused(w) {
 		w.After(m.resumes-w.now, func() { w.begin(s, m) })
 		return
@@ -26,7 +30,7 @@ func (w *World) begin(s *Service, m *Member) {
 	} else {
 		c = &call{}
 	}
-	*c = call{gen: c.gen, service: s, member: m, client: m.clients[s.index], second: w.Second()}
+	*c = call{gen: c.gen, service: s, member: m, client: m.clients[s.index], process: m.incarnation, second: w.Second()}
 	c.N = 1
 	s.Count.Firsts++
 	bump(&s.Count.Wanted, c.second)
@@ -61,7 +65,7 @@ func (c *call) attempt(w *World) {
 // ended is told the attempt's outcome, by the server or by the clock.
 func (c *call) ended(w *World, o Outcome) {
 	m := c.member
-	if !m.alive {
+	if c.orphan() {
 		c.over(w)
 		return
 	}
@@ -98,7 +102,7 @@ func (c *call) later(w *World, o Outcome) func() {
 // fire is the end of the wait before a retry.
 func (c *call) fire(w *World) {
 	switch m := c.member; {
-	case !m.alive:
+	case c.orphan():
 		c.over(w)
 	case m.paused(w):
 		w.after(m.resumes-w.now, c)
@@ -106,6 +110,9 @@ func (c *call) fire(w *World) {
 		c.attempt(w)
 	}
 }
+
+// orphan reports whether the process that made the call is gone.
+func (c *call) orphan() bool { return !c.member.alive || c.process != c.member.incarnation }
 
 func (c *call) over(w *World) {
 	c.gen++

@@ -30,6 +30,10 @@ func (m *Member) Honest() bool {
 	return m.lies.report == nil && m.lies.verdict == nil && m.lies.garble == 0
 }
 
+// Forged reports whether any message was ever made to say something else than its
+// author had written.
+func (w *World) Forged() bool { return w.forged }
+
 // tamper returns what is sent instead of a message.
 func (l *lies) tamper(w *World, data []byte) []byte {
 	if l.garble > 0 && w.faultRand.Float64() < l.garble {
@@ -60,10 +64,12 @@ func (l *lies) tamper(w *World, data []byte) []byte {
 	if err != nil {
 		return data
 	}
+	w.forged = true
 	return lied
 }
 
 func garbled(w *World, data []byte) []byte {
+	w.forged = true
 	data = bytes.Clone(data)
 	for range 1 + w.faultRand.IntN(4) {
 		if len(data) > 0 {
@@ -141,8 +147,14 @@ func (w *World) Skew(m *Member, rate float64) {
 	m.offset = local - m.local(w.now)
 }
 
+// Network is what happens to messages.
+func (w *World) Network() Network { return w.net }
+
 // SetNetwork changes what happens to messages.
 func (w *World) SetNetwork(n Network) { w.net = n }
 
 // SetLoad changes a service's first tries a second.
-func (w *World) SetLoad(service int, load float64) { w.services[service].Load = load }
+func (w *World) SetLoad(service int, load float64) {
+	w.services[service].Load = load
+	w.arrive(w.services[service])
+}

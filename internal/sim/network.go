@@ -142,11 +142,7 @@ func (c *casts) gossip(w *World, m *Member) {
 		return
 	}
 	limit := gossipMult * int(math.Ceil(math.Log10(float64(m.width+1))))
-	for range gossipNodes {
-		to := w.views.someone(w, m)
-		if to == nil {
-			break
-		}
+	for _, to := range w.views.some(w, m, gossipNodes) {
 		c.packet(w, m, to, limit)
 	}
 	if len(c.queued) > 0 {

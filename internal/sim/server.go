@@ -219,3 +219,5 @@ func add(v *[]int, at, n int) {
 	}
 	(*v)[at] += n
 }
+
+func (f Fate) String() string { return [...]string{"queued", "rejected", "swallowed"}[f] }

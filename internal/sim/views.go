@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/murmuration-go/murmuration/internal/node"
@@ -83,16 +84,16 @@ func (v *views) blocked(from, to *Member) bool {
 	return !to.alive || v.block != nil && v.block(from, to)
 }
 
-// someone picks a member that m believes to be alive, at random.
-func (v *views) someone(w *World, m *Member) *Member {
-	if len(m.peers) < 2 {
-		return nil
-	}
-	for {
-		if to := w.byName[m.peers[w.netRand.IntN(len(m.peers))]]; to != m {
-			return to
+// some picks up to n different members that m believes to be alive, at random
+// and as memberlist does.
+func (v *views) some(w *World, m *Member, n int) (l []*Member) {
+	for try := 0; try < 3*len(m.peers) && len(l) < n; try++ {
+		to := w.byName[m.peers[w.netRand.IntN(len(m.peers))]]
+		if to != m && !slices.Contains(l, to) {
+			l = append(l, to)
 		}
 	}
+	return l
 }
 
 // Stewards are the members that watch over a service as most see it, best first.
@@ -156,7 +157,7 @@ func (w *World) Restart(m *Member) {
 		}
 	}
 	m.view = 0
-	m.casts = casts{}
+	m.casts = casts{due: m.casts.due}
 	m.start(w)
 	w.views.tell(w, m, w.views.version, w.views.islands[m.island])
 }

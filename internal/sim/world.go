@@ -69,6 +69,7 @@ type World struct {
 	planned  uint64
 	events   uint64
 	stopped  bool
+	forged   bool
 	watch    Watch
 	answers  line
 	timeouts line
@@ -92,7 +93,8 @@ type Service struct {
 	Servers []*Server
 	Count   Counts
 
-	index int
+	index  int
+	starts uint64 // of its arrivals
 }
 
 // New returns a world at Start, its members just begun.
@@ -122,7 +124,7 @@ func New(c Config) *World {
 	}
 	w.views.settle(w)
 	for _, s := range w.services {
-		w.after(w.gap(s), (*arrival)(s))
+		w.arrive(s)
 	}
 	return w
 }
@@ -190,21 +192,31 @@ func (w *World) Tracef(format string, args ...any) {
 }
 
 // arrival is a service's stream of first tries: Poisson, each from a member
-// drawn anew.
-type arrival Service
+// drawn anew. A change of the load starts it anew, which a Poisson stream does not
+// notice.
+type arrival struct {
+	s     *Service
+	start uint64
+}
+
+func (w *World) arrive(s *Service) {
+	s.starts++
+	if s.Load > 0 {
+		w.after(w.gap(s), &arrival{s, s.starts})
+	}
+}
 
 func (a *arrival) fire(w *World) {
-	s := (*Service)(a)
-	w.after(w.gap(s), a)
-	if len(w.live) == 0 || s.Load <= 0 {
+	s := a.s
+	if a.start != s.starts {
 		return
 	}
-	w.begin(s, w.live[w.arrivalRand.IntN(len(w.live))])
+	w.after(w.gap(s), a)
+	if len(w.live) > 0 {
+		w.begin(s, w.live[w.arrivalRand.IntN(len(w.live))])
+	}
 }
 
 func (w *World) gap(s *Service) time.Duration {
-	if s.Load <= 0 {
-		return 100 * time.Millisecond // look again then
-	}
 	return time.Duration(w.arrivalRand.ExpFloat64() / s.Load * float64(time.Second))
 }

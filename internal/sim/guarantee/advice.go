@@ -126,7 +126,8 @@ func find(w *sim.World, service, endpoint string) (place, bool) {
 	return place{}, false
 }
 
-// own writes down what the member decides itself, as a steward.
+// own writes down what the member decides itself, as a steward: with every tick,
+// and when it decides anew between two.
 func (b *book) own(m *sim.Member, w *sim.World, now time.Duration, p place) {
 	if !slices.Contains(b.stewards[p.service], b.self) {
 		return
@@ -146,7 +147,6 @@ func (c *Checker) advice(w *sim.World, m *sim.Member, p place) {
 		return
 	}
 	now := m.Local(w.Now())
-	b.own(m, w, now, p)
 	a := m.Advice(p.service, p.endpoint)
 	was := b.advised[p]
 	defer func() { was.phi = a.Phi }()

@@ -134,6 +134,7 @@ func (c *Checker) Published(_ *sim.World, m *sim.Member, service, endpoint int, 
 
 // Told notes that a member has a new list of members, or has started anew.
 func (c *Checker) Told(w *sim.World, m *sim.Member) {
+	c.Disturbed(w)
 	b := c.books[m]
 	if b == nil || b.incarnation != m.Incarnation() {
 		b = newBook(w, m)
@@ -153,13 +154,18 @@ func (c *Checker) Delivered(w *sim.World, m *sim.Member, data []byte) {
 // Decided checks a steward's step.
 func (c *Checker) Decided(w *sim.World, m *sim.Member, d *node.Decision) {
 	c.gradual(w, m, d)
+	if p, ok := find(w, d.Service, d.Endpoint); ok {
+		c.books[m].own(m, w, m.Local(w.Now()), p)
+	}
 }
 
 // Ticked checks a member after its tick.
 func (c *Checker) Ticked(w *sim.World, m *sim.Member) {
 	for i, s := range w.Services() {
 		for j := range s.Servers {
-			c.advice(w, m, place{i, j})
+			p := place{i, j}
+			c.books[m].own(m, w, m.Local(w.Now()), p)
+			c.advice(w, m, p)
 		}
 	}
 	c.bounded(w, m)
@@ -167,8 +173,12 @@ func (c *Checker) Ticked(w *sim.World, m *sim.Member) {
 	c.witness.ticked(c, w, m)
 }
 
-// liars are the members that are broken.
+// liars are the members that are broken. Where the network itself alters messages
+// it may be any of them.
 func liars(w *sim.World) (n int) {
+	if w.Network().Garble > 0 {
+		return len(w.Live()) + 1
+	}
 	for _, m := range w.Live() {
 		if !m.Honest() {
 			n++

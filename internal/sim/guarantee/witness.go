@@ -16,7 +16,9 @@ import (
 // witness checks G8: it keeps a second node for one member, which hears the same
 // verdicts in another order and more than once, and must hold the same ones after
 // every tick. It does not hear reports: a steward judges as they come, so that
-// their order may matter, though what they say in the end does not.
+// their order may matter, though what they say in the end does not. Nor does it look
+// any further once messages have been forged: of two that bear the same version
+// and say different things, either may come first.
 type witness struct {
 	of      *sim.Member
 	twin    *node.Node
@@ -72,7 +74,7 @@ func (x *witness) hear() {
 }
 
 func (x *witness) ticked(c *Checker, w *sim.World, m *sim.Member) {
-	if x.of != m || x.twin == nil {
+	if x.of != m || x.twin == nil || w.Forged() {
 		return
 	}
 	x.hear()

@@ -1,0 +1,90 @@
+package script_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// mutants are the core with one invariant broken on purpose, each by an edit of
+// its source, and the guarantee whose check has to find out.
+var mutants = []struct {
+	guarantee string
+	what      string
+	file      string // below internal
+	old, new  string
+}{
+	{"G1", "retries cost nothing", "ledger/ledger.go", "CompareAndSwap(have, have-int64(One))", "CompareAndSwap(have, have)"},
+	{"G3", "the most restrictive steward decides", "node/view.go", "return &f[1]", "return &f[0]"},
+	{"G3", "one fresh verdict will do", "node/view.go", "if n < 2 || members < 2 {", "if f := fresh[:n]; n == 1 { fresh[1], n = f[0], 2 }\n\tif n < 2 || members < 2 {"},
+	{"G4", "verdicts count as long as they like", "node/view.go", "return now-h.asOf < valid\n", "return now-h.asOf < 9*valid\n"},
+	{"G4", "what has faded is held on to", "node/view.go", "gone > holdFor {", "gone > 6*holdFor {"},
+	{"G4", "retries go on while advice fades", "node/view.go", "phi, coord.RetryNone, coord.SourceCluster", "phi, coord.RetryAll, coord.SourceCluster"},
+	{"G5", "thirty probes a second", "law/steward.go", "probesPerSecond = 3", "probesPerSecond = 30"},
+	{"G5", "each member has its own probes", "law/steward.go", "return probesPerSecond / s.demand.value", "return min(1, float64(max(s.present, 1))*probesPerSecond/s.demand.value)"},
+	{"G6", "phi rises fourfold", "law/dim.go", "next = 2 * base", "next = 4 * base"},
+	{"G6", "phi rises after an epoch in which nothing succeeded", "law/dim.go", "s.step(now, base/4, NoneWell)", "s.step(now, 1.5*base, NoneWell)"},
+	{"G6", "above the ceiling phi rises as below it", "law/dim.go", "next := 1.12 * base", "next := 1.5 * base"},
+	{"G8", "the last verdict heard counts, not the newest", "node/view.go", "if !o.Newer(h.origin) {", "if o == h.origin {"},
+	{"G9", "stewards watch over whatever is made up", "node/steward.go", "if len(s.duties) >= coord.MaxEndpoints {", "if false {"},
+}
+
+var caught = regexp.MustCompile(`(?m)seed (\d+).*?(G\d) violated`)
+
+// TestMutants breaks the core on purpose and sees the soak find out: a check that
+// cannot fail is worth nothing.
+func TestMutants(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the core anew for every mutant")
+	}
+	if os.Getenv("MUTANT") != "" {
+		t.Skip("this is one")
+	}
+	for _, m := range mutants {
+		t.Run(m.guarantee+" "+m.what, func(t *testing.T) {
+			file, err := filepath.Abs(filepath.Join("..", "..", m.file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			source, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := strings.Count(string(source), m.old); n != 1 {
+				t.Fatalf("%q stands %d times in %s; write the mutant anew", m.old, n, m.file)
+			}
+			dir := t.TempDir()
+			mutated := filepath.Join(dir, "mutated.go")
+			write(t, mutated, []byte(strings.Replace(string(source), m.old, m.new, 1)))
+			overlay, err := json.Marshal(map[string]map[string]string{"Replace": {file: mutated}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(t, filepath.Join(dir, "overlay.json"), overlay)
+			cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-overlay", filepath.Join(dir, "overlay.json"), "-run", "^TestSoak$", ".")
+			cmd.Env = append(os.Environ(), "MUTANT=1", "SEEDS=400", "START=1")
+			out, err := cmd.CombinedOutput()
+			if err == nil {
+				t.Fatalf("400 seeds found nothing wrong with it")
+			}
+			for _, hit := range caught.FindAllStringSubmatch(string(out), -1) {
+				if hit[2] == m.guarantee {
+					t.Logf("seed %s: %s", hit[1], hit[0])
+					return
+				}
+			}
+			t.Errorf("no violation of %s was found; instead:\n%.2000s", m.guarantee, out)
+		})
+	}
+}
+
+func write(t *testing.T, name string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(name, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

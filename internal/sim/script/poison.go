@@ -1,0 +1,79 @@
+package script
+
+import (
+	"math"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/sim"
+	"github.com/murmuration-go/murmuration/internal/wire"
+)
+
+// poison lets a member send what is well-formed and means nothing: extreme and
+// random values in every field, and often of services and endpoints that nobody
+// has heard of.
+func (r *run) poison(m *sim.Member) {
+	v := venom{r.w.FaultRand()}
+	m.LieInReports(func(row *wire.ReportRow) {
+		v.names(&row.Service, &row.Endpoint)
+		row.Health, row.L0 = uint8(v.IntN(256)), v.span()
+		row.Phi, row.Tag, row.Timeout = v.phi(), v.count(), v.span()
+		row.Totals = coord.Totals{
+			Demand: v.count(), OK: v.count(), OKLatency: v.sum(), FailSlow: v.count(), FailFast: v.count(),
+			Retries: v.count(), RetriesOK: v.count(),
+		}
+		row.Tagged = coord.TagCounts{Sent: v.count(), OK: v.count(), OKLatency: v.sum(), FailSlow: v.count(), FailFast: v.count()}
+	})
+	m.LieInVerdicts(func(row *wire.VerdictRow) {
+		v.names(&row.Service, &row.Endpoint)
+		row.Phi, row.Mode, row.State = v.phi(), coord.Mode(v.IntN(3)), wire.State(v.IntN(3))
+		row.L0, row.Thr, row.Latency, row.Window = v.span(), v.span(), v.span(), v.span()
+		row.Demand, row.Reporters, row.Failures, row.Outcomes = v.count(), v.count(), v.count(), v.count()
+	})
+}
+
+// venom draws values as hostile members do.
+type venom struct{ *rand.Rand }
+
+func (v venom) count() uint64 {
+	switch v.IntN(5) {
+	case 0:
+		return 0
+	case 1:
+		return 1
+	case 2:
+		return math.MaxUint64
+	case 3:
+		return v.Uint64N(1000)
+	}
+	return v.Uint64() >> v.IntN(64)
+}
+
+func (v venom) span() time.Duration { return v.sum() % (wire.MaxSpan + 1) }
+
+func (v venom) sum() time.Duration { return time.Duration(v.count() % uint64(wire.MaxSum+1)) }
+
+func (v venom) phi() coord.Phi {
+	return []coord.Phi{0, 1, coord.PhiFull / 2, coord.PhiFull - 1, coord.PhiFull, coord.Phi(v.IntN(int(coord.PhiFull) + 1))}[v.IntN(6)]
+}
+
+// names keeps half of the names and makes up the others, a few of them as long
+// as they can be.
+func (v venom) names(of ...*string) {
+	for _, s := range of {
+		if v.IntN(2) == 0 {
+			continue
+		}
+		n := 1 + v.IntN(8)
+		if v.IntN(20) == 0 {
+			n = coord.MaxName
+		}
+		var b strings.Builder
+		for range n {
+			b.WriteByte(byte('a' + v.IntN(26)))
+		}
+		*s = b.String()
+	}
+}
