@@ -23,13 +23,19 @@ type dimmer struct {
 	wentUp    bool    // the last step was up
 	floor     bool    // nothing succeeded, and phi is down to the trickle of probes
 
+	// Outcomes since the last step, whatever phi they were sent under, but for
+	// those of the first attempt timeout.
+	stepped time.Duration
+	anyOK   float64
+	any     float64
+
 	only string // the one reporter there was at the trip; "" if there were more
 }
 
 func (s *Steward) enterDim(now time.Duration, phi, ceil float64, why Why) {
 	s.state, s.why = wire.Dim, why
 	s.phi = s.clampPhi(phi)
-	s.dim = dimmer{base: s.dim.base, since: now, ceil: ceil, ceilShare: true}
+	s.dim = dimmer{base: s.dim.base, since: now, stepped: now, ceil: ceil, ceilShare: true}
 	for _, r := range s.order {
 		r.mark = r.row.Tagged
 	}
@@ -130,6 +136,22 @@ func (s *Steward) latencyNow() mean {
 	}
 	s.means = means
 	return pool(means)
+}
+
+// despair lowers phi when nothing has succeeded for long, whatever was let
+// through. Otherwise one steward that says something else every second, between
+// two that differ, would keep changing the phi in force, and no epoch would ever
+// end.
+func (s *Steward) despair(now time.Duration, t *pooled) {
+	waited := now - s.dim.stepped
+	if waited <= seconds(s.timeout) {
+		return
+	}
+	s.dim.anyOK += t.ok
+	s.dim.any += t.ok + t.slow + t.fast
+	if waited > time.Second+3*seconds(s.timeout) && s.dim.any >= 3 && s.dim.anyOK < .1*s.dim.any && !s.dim.floor {
+		s.step(now, min(s.phi, s.dim.base).Float()/4, NoneWell)
+	}
 }
 
 // trickle keeps the probes few when demand grows while nothing succeeds. It does
@@ -247,7 +269,8 @@ func (s *Steward) step(now time.Duration, phi float64, why Why) {
 	}
 	s.dim.wentUp = s.phi > s.dim.base
 	s.dim.floor = why == NoneWell && s.phi.Float() <= probesMost*s.phiMin()
-	s.dim.since = now
+	s.dim.since, s.dim.stepped = now, now
+	s.dim.any, s.dim.anyOK = 0, 0
 	s.freshMarks()
 }
 

@@ -202,6 +202,7 @@ func (s *Steward) Step(now time.Duration) Decision {
 	case wire.Dim:
 		s.trickle()
 		s.judge(now)
+		s.despair(now, &t)
 	}
 	s.present = t.present
 	s.last = s.decide()

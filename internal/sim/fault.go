@@ -34,8 +34,9 @@ func (m *Member) Honest() bool {
 // author had written.
 func (w *World) Forged() bool { return w.forged }
 
-// tamper returns what is sent instead of a message.
-func (l *lies) tamper(w *World, data []byte) []byte {
+// tamper returns what is sent instead of a message. A liar lies in its own name:
+// one that also alters what it passes on for others speaks as several.
+func (l *lies) tamper(w *World, self string, data []byte) []byte {
 	if l.garble > 0 && w.faultRand.Float64() < l.garble {
 		return garbled(w, data)
 	}
@@ -53,7 +54,7 @@ func (l *lies) tamper(w *World, data []byte) []byte {
 			l.report(&msg.Report.Rows[i])
 		}
 		lied, err = wire.AppendReport(nil, msg.Report)
-	case msg.Verdicts != nil && l.verdict != nil:
+	case msg.Verdicts != nil && l.verdict != nil && msg.Verdicts.Origin.Member == self:
 		for i := range msg.Verdicts.Rows {
 			l.verdict(&msg.Verdicts.Rows[i])
 		}

@@ -184,12 +184,12 @@ func (m *Member) apply(w *World, out *node.Output) {
 		if to := w.byName[s.To]; to != nil {
 			w.messages.Sends++
 			w.messages.SendBytes += uint64(len(s.Data))
-			w.transmit(m, to, m.lies.tamper(w, s.Data))
+			w.transmit(m, to, m.lies.tamper(w, m.Name, s.Data))
 		}
 	}
 	for _, c := range out.Casts {
 		w.messages.Casts++
-		m.casts.queue(w, m, c.Key, m.lies.tamper(w, c.Data))
+		m.casts.queue(w, m, c.Key, m.lies.tamper(w, m.Name, c.Data))
 	}
 }
 

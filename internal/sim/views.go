@@ -49,7 +49,8 @@ func (v *views) change(w *World, d time.Duration) {
 	version, islands := v.version, v.islands
 	for _, m := range w.live {
 		late := d + time.Duration(w.faultRand.Float64()*float64(spread(len(w.live))))
-		w.After(late, func() { v.tell(w, m, version, islands[m.island]) })
+		side := islands[m.island]
+		w.After(late, func() { v.tell(w, m, version, side) })
 	}
 }
 
