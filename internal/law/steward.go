@@ -201,8 +201,9 @@ func (s *Steward) Step(now time.Duration) Decision {
 		s.watch(now, &t)
 	case wire.Dim:
 		s.trickle()
-		s.judge(now)
-		s.despair(now, &t)
+		if s.judge(now); s.state == wire.Dim {
+			s.despair(now, &t)
+		}
 	}
 	s.present = t.present
 	s.last = s.decide()

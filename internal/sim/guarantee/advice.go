@@ -161,7 +161,7 @@ func (c *Checker) advice(w *sim.World, m *sim.Member, p place) {
 		}
 	}
 	if len(phis) < 2 || len(b.members) < 2 {
-		c.fades(w, m, p, now, a)
+		c.fades(w, m, p, now, a, len(phis))
 		return
 	}
 	was.fading = false
@@ -179,14 +179,18 @@ func (c *Checker) advice(w *sim.World, m *sim.Member, p place) {
 // fades checks G4: without two fresh verdicts the last phi is held for ten
 // seconds and then doubles each second; meanwhile there are no retries. Where
 // nothing was dimmed, nothing is left.
-func (c *Checker) fades(w *sim.World, m *sim.Member, p place, now time.Duration, a *sim.Advice) {
+func (c *Checker) fades(w *sim.World, m *sim.Member, p place, now time.Duration, a *sim.Advice, fresh int) {
 	was := c.books[m].advised[p]
 	if !was.fading {
 		was.fading, was.since, was.held = true, now, was.phi
 	}
 	gone := now - was.since
 	if was.held == coord.PhiFull {
-		c.check(w, "G4", a.Phi == coord.PhiFull && a.Mode == coord.RetryAll,
+		guarantee := "G4"
+		if fresh > 0 {
+			guarantee = "G3" // a single voice
+		}
+		c.check(w, guarantee, a.Phi == coord.PhiFull && a.Mode == coord.RetryAll,
 			"%s: phi %.4f, retries %v, with fewer than two fresh verdicts", m.Name, a.Phi.Float(), a.Mode)
 		return
 	}

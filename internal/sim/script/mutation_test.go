@@ -21,7 +21,7 @@ var mutants = []struct {
 	{"G1", "retries cost nothing", "ledger/ledger.go", "CompareAndSwap(have, have-int64(One))", "CompareAndSwap(have, have)"},
 	{"G3", "the most restrictive steward decides", "node/view.go", "return &f[1]", "return &f[0]"},
 	{"G3", "one fresh verdict will do", "node/view.go", "if n < 2 || members < 2 {", "if f := fresh[:n]; n == 1 { fresh[1], n = f[0], 2 }\n\tif n < 2 || members < 2 {"},
-	{"G4", "verdicts count as long as they like", "node/view.go", "return now-h.asOf < valid\n", "return now-h.asOf < 9*valid\n"},
+	{"G3", "a stale verdict seconds a fresh one", "node/view.go", "return now-h.asOf < valid\n", "return now-h.asOf < 9*valid\n"},
 	{"G4", "what has faded is held on to", "node/view.go", "gone > holdFor {", "gone > 6*holdFor {"},
 	{"G4", "retries go on while advice fades", "node/view.go", "phi, coord.RetryNone, coord.SourceCluster", "phi, coord.RetryAll, coord.SourceCluster"},
 	{"G5", "thirty probes a second", "law/steward.go", "probesPerSecond = 3", "probesPerSecond = 30"},
@@ -30,7 +30,7 @@ var mutants = []struct {
 	{"G6", "phi rises after an epoch in which nothing succeeded", "law/dim.go", "s.step(now, base/4, NoneWell)", "s.step(now, 1.5*base, NoneWell)"},
 	{"G6", "above the ceiling phi rises as below it", "law/dim.go", "next := 1.12 * base", "next := 1.5 * base"},
 	{"G8", "the last verdict heard counts, not the newest", "node/view.go", "if !o.Newer(h.origin) {", "if o == h.origin {"},
-	{"G9", "stewards watch over whatever is made up", "node/steward.go", "if len(s.duties) >= coord.MaxEndpoints {", "if false {"},
+	{"G9", "stewards watch over whatever is made up", "node/steward.go", "if len(s.duties) >= coord.MaxEndpoints {", "if len(s.duties) >= 99*coord.MaxEndpoints {"},
 }
 
 var caught = regexp.MustCompile(`(?m)seed (\d+).*?(G\d) violated`)
