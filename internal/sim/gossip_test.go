@@ -99,6 +99,9 @@ func TestDissemination(t *testing.T) {
 		{1000, 7, 0, 0, 0},
 	} {
 		t.Run(fmt.Sprint(c.n), func(t *testing.T) {
+			if c.n > 100 && brief() {
+				t.Skip("millions of messages")
+			}
 			t.Parallel()
 			f := newFleet(1, c.n, sim.Network{})
 			rng := rand.New(rand.NewPCG(1, 1))
@@ -136,6 +139,9 @@ func TestDissemination(t *testing.T) {
 // x = exp(-r (1 - loss) (1 - x)). And now and then, with that same chance x, it
 // does not get away from where it began, and nearly all are missed.
 func TestMissed(t *testing.T) {
+	if raceEnabled {
+		t.Skip("millions of events")
+	}
 	t.Parallel()
 	for _, c := range []struct {
 		n     int
@@ -212,7 +218,7 @@ func TestMembership(t *testing.T) {
 		for seed := range uint64(15) {
 			first, last := noticed(t, seed, c.n, c.do)
 			firsts, lasts = append(firsts, first), append(lasts, last)
-			if c.n > 100 {
+			if c.n > 100 || brief() {
 				break
 			}
 		}

@@ -3,6 +3,7 @@ package sim_test
 import (
 	"maps"
 	"slices"
+	"testing"
 	"time"
 
 	"github.com/murmuration-go/murmuration/internal/coord"
@@ -56,6 +57,11 @@ func (blind) Published(*sim.World, *sim.Member, int, int, sim.Advice) {}
 func (blind) Decided(*sim.World, *sim.Member, *node.Decision)         {}
 func (blind) Ticked(*sim.World, *sim.Member)                          {}
 func (blind) Told(*sim.World, *sim.Member)                            {}
+
+// brief reports whether tests are to be quick: that they are asked to, or that the
+// race detector makes them ten times slower. A world is one goroutine, so that
+// there is little for it to find.
+func brief() bool { return testing.Short() || raceEnabled }
 
 // quiet is a service of one endpoint that nobody calls by himself.
 func quiet(c sim.ServerConfig) []sim.ServiceConfig {

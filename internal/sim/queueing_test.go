@@ -70,6 +70,9 @@ func (g *gauge) After(w *sim.World) {
 // and of Erlang have it, the server is as busy as it has work, and there wait as
 // many as Little's law has it.
 func TestQueues(t *testing.T) {
+	if raceEnabled {
+		t.Skip("millions of events")
+	}
 	t.Parallel()
 	for i, q := range queues {
 		t.Run(q.name, func(t *testing.T) {

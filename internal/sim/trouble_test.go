@@ -107,7 +107,7 @@ func TestLyingSteward(t *testing.T) {
 func TestLyingReporter(t *testing.T) {
 	t.Parallel()
 	sizes := []int{3, 5, 12, 50}
-	if testing.Short() {
+	if brief() {
 		sizes = sizes[:2]
 	}
 	for _, lie := range sim.Lies() {
@@ -184,6 +184,25 @@ func TestSplit(t *testing.T) {
 	}
 	if n := c.count().Restricted; n > 0 {
 		t.Errorf("%d members are still restricted", n)
+	}
+}
+
+// TestDemandFalls: demand falls while a dead endpoint is probed, as it does when
+// users give up; when the endpoint is back, so is the traffic.
+func TestDemandFalls(t *testing.T) {
+	t.Parallel()
+	for _, load := range []float64{300, 150, 40} {
+		for seed := range uint64(2) {
+			c := newCluster(seed, 12, 500, 400, sim.Network{})
+			c.Run(15 * time.Second)
+			c.stall(20 * time.Second)
+			c.Run(8 * time.Second)
+			c.SetLoad(0, load)
+			c.Run(72 * time.Second)
+			if r := c.recovered(35); r < 0 || r > 20 {
+				t.Errorf("demand falls from 400 to %.0f, seed %d: recovered in %d s; %d of 12 members are still restricted", load, seed, r, c.count().Restricted)
+			}
+		}
 	}
 }
 

@@ -24,15 +24,16 @@ const (
 // reach it about three times a second, on each side of a split.
 //
 // Members that have fewer than two fresh verdicts are left out: they are local.
-// So is a cluster that was disturbed of late, and one in which one of two
-// stewards is broken, for a restriction takes two.
+// So is a cluster that was disturbed of late, one with several broken members, and
+// one of two: a restriction takes two, and of two members that call now and then
+// each is for seconds the only one to report, whose word binds nobody else.
 func (c *Checker) Sent(w *sim.World, m *sim.Member, service int, a *sim.Attempt) {
 	p := place{service, a.Endpoint}
 	since, down := c.down[p]
 	if !down || a.N > 1 || m.Node() == nil || m.Advice(service, a.Endpoint).Fresh < 2 {
 		return
 	}
-	if n := len(w.Live()); n < 3 && liars(w) > 0 || liars(w) > 1 {
+	if len(w.Live()) < 3 || liars(w) > 1 {
 		return
 	}
 	grace := 12*time.Second + 6*w.Timeout()

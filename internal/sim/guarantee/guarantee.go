@@ -43,6 +43,7 @@ type Checker struct {
 
 	books  map[*sim.Member]*book // what members have heard
 	down   map[place]time.Duration
+	known  map[place]bool            // there has been advice since
 	probes map[place][]time.Duration // first tries of late to endpoints that are down
 	calm   time.Duration             // the last disturbance of the cluster
 	unwell bool                      // some endpoint has been anything but healthy
@@ -67,7 +68,7 @@ type place struct{ service, endpoint int }
 func New() *Checker {
 	return &Checker{
 		checks: map[string]uint64{}, books: map[*sim.Member]*book{},
-		down: map[place]time.Duration{}, probes: map[place][]time.Duration{},
+		down: map[place]time.Duration{}, known: map[place]bool{}, probes: map[place][]time.Duration{},
 	}
 }
 
@@ -90,6 +91,7 @@ func (c *Checker) Down(w *sim.World, service, endpoint int, down bool) {
 	p := place{service, endpoint}
 	delete(c.down, p)
 	delete(c.probes, p)
+	delete(c.known, p)
 	if down {
 		c.down[p] = w.Now()
 	}
@@ -128,8 +130,17 @@ func (c *Checker) After(w *sim.World) {
 
 // Published notes that advice changes; what it is to be is worked out when the
 // event is over, for one event may change it several times.
-func (c *Checker) Published(_ *sim.World, m *sim.Member, service, endpoint int, _ sim.Advice) {
-	c.dirty = append(c.dirty, touched{m, place{service, endpoint}})
+//
+// G5 counts from the first advice about an endpoint that is down. Where local
+// breakers, open before the cluster was in touch, let only their own probes
+// through, the cluster finds out late; then its advice replaces them.
+func (c *Checker) Published(w *sim.World, m *sim.Member, service, endpoint int, a sim.Advice) {
+	p := place{service, endpoint}
+	c.dirty = append(c.dirty, touched{m, p})
+	if _, down := c.down[p]; down && a.InForce() && !c.known[p] {
+		c.known[p] = true
+		c.down[p] = w.Now()
+	}
 }
 
 // Told notes that a member has a new list of members, or has started anew.

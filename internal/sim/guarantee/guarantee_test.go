@@ -24,7 +24,7 @@ func TestStall(t *testing.T) {
 			t.Parallel()
 			seeds := uint64(20)
 			switch {
-			case testing.Short():
+			case testing.Short() || raceEnabled:
 				seeds = 2
 			case n > 12:
 				seeds = 5

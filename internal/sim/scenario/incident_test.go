@@ -61,12 +61,12 @@ func TestIncidents(t *testing.T) {
 	t.Parallel()
 	for _, c := range incidents {
 		t.Run(c.name, func(t *testing.T) {
-			if testing.Short() && c.members > 12 {
+			if brief() && c.members > 12 {
 				t.Skip("takes seconds")
 			}
 			t.Parallel()
 			seeds := uint64(3)
-			if testing.Short() {
+			if brief() {
 				seeds = 1
 			}
 			for seed := range seeds {

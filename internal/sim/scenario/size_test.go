@@ -12,7 +12,7 @@ import (
 // deciding node. It says what that costs, and checks that the outcome is as with
 // few.
 func TestTenThousand(t *testing.T) {
-	if testing.Short() || raceEnabled {
+	if brief() {
 		t.Skip("takes half a minute")
 	}
 	t.Parallel()

@@ -33,7 +33,7 @@ var worse = map[string]float64{
 func sizes(id string) []int {
 	_, known := reference[id]
 	switch {
-	case testing.Short():
+	case brief():
 		return []int{10}
 	case id == "S1" || id == "S3" || id == "S11":
 		return []int{3, 10} // TestIncidents runs them with 100, and bounds that are narrower
@@ -45,10 +45,15 @@ func sizes(id string) []int {
 	return []int{10}
 }
 
+// brief reports whether tests are to be quick: that they are asked to, or that the
+// race detector makes them ten times slower. A world is one goroutine, so that
+// there is little for it to find.
+func brief() bool { return testing.Short() || raceEnabled }
+
 // runs runs a scenario with several seeds.
 func runs(s Scenario, n int, strategy func(sim.Options) sim.Strategy) (l []Result) {
 	seeds := 2
-	if testing.Short() || n > 10 {
+	if brief() || n > 10 {
 		seeds = 1
 	}
 	for seed := range seeds {

@@ -1,0 +1,5 @@
+//go:build race
+
+package guarantee_test
+
+const raceEnabled = true
