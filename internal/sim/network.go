@@ -115,7 +115,8 @@ func (c *casts) queue(w *World, m *Member, key string, data []byte) {
 			keep = append(keep, q)
 		}
 	}
-	c.queued = append(keep, it)
+	keep = append(keep, it)
+	c.queued = keep
 	if len(c.queued) > maxCasts {
 		w.messages.Pruned++
 		c.queued = c.queued[1:]

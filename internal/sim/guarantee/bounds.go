@@ -41,7 +41,8 @@ func (c *Checker) Sent(w *sim.World, m *sim.Member, service int, a *sim.Attempt)
 		delete(c.probes, p)
 		return
 	}
-	l := append(c.probes[p], w.Now())
+	l := c.probes[p]
+	l = append(l, w.Now())
 	for len(l) > 0 && w.Now()-l[0] > probeWindow {
 		l = l[1:]
 	}

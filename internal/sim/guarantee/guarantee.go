@@ -25,20 +25,20 @@ import (
 	"github.com/murmuration-go/murmuration/internal/sim"
 )
 
-// Violation is a promise broken.
-type Violation struct {
+// BrokenError is a promise that was broken.
+type BrokenError struct {
 	Guarantee string
 	At        time.Duration // since the start of the world
 	What      string
 }
 
-func (v *Violation) Error() string {
+func (v *BrokenError) Error() string {
 	return fmt.Sprintf("%s violated at %.3fs: %s", v.Guarantee, v.At.Seconds(), v.What)
 }
 
 // Checker checks one world. It is a sim.Watch.
 type Checker struct {
-	first  *Violation
+	first  *BrokenError
 	checks map[string]uint64
 
 	books  map[*sim.Member]*book // what members have heard
@@ -72,7 +72,7 @@ func New() *Checker {
 	}
 }
 
-// Err is the first promise broken, a *Violation, or nil.
+// Err is the first promise broken, a *BrokenError, or nil.
 func (c *Checker) Err() error {
 	if c.first == nil {
 		return nil
@@ -111,7 +111,7 @@ func (c *Checker) check(w *sim.World, guarantee string, ok bool, format string, 
 	if ok || c.first != nil {
 		return
 	}
-	c.first = &Violation{guarantee, w.Now() - sim.Start, fmt.Sprintf(format, args...)}
+	c.first = &BrokenError{guarantee, w.Now() - sim.Start, fmt.Sprintf(format, args...)}
 	w.Tracef("%v", c.first)
 	w.Stop()
 }

@@ -206,7 +206,7 @@ func TestNotices(t *testing.T) {
 			c.rig(w, x)
 			w.Run(time.Minute)
 			err := x.Err()
-			var v *guarantee.Violation
+			var v *guarantee.BrokenError
 			switch {
 			case c.want == "" && err != nil:
 				t.Errorf("%v, though nothing is wrong", err)

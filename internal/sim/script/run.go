@@ -73,7 +73,7 @@ func (g *gate) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// Run runs a script. The error is a *guarantee.Violation if a guarantee has been
+// Run runs a script. The error is a *guarantee.BrokenError if a guarantee has been
 // broken, at which the script ends, or says why the script cannot be run, and
 // then there is no outcome. The same script always writes the same bytes.
 func Run(s Script, o Options) (*Outcome, error) {

@@ -31,7 +31,7 @@ func attempt(s script.Script) (o *script.Outcome, err error) {
 
 // class is what two failures have in common if they are of one kind.
 func class(err error) string {
-	var v *guarantee.Violation
+	var v *guarantee.BrokenError
 	switch {
 	case err == nil:
 		return ""
