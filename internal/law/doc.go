@@ -47,6 +47,10 @@
 //     nothing; counters that run backwards count as none. (A member that was
 //     silent for 30 s is forgotten, and so is which report was its last.)
 //  7. What has been judged is not judged again.
+//  8. When nothing has succeeded for three timeouts and a second, whatever was
+//     let through, phi falls, epoch or not.
+//  9. A report without traffic for 2 s makes nobody present: such members only
+//     ask what is in force.
 //
 // # Rejected alternatives
 //
@@ -59,6 +63,12 @@
 // so did four, now that epochs end as soon as reports suffice, but five do not
 // (the surges of sim/scenario's TestIncidents). Treating the ceiling after a trip as
 // learned, though it is a guess, made recovery from a stall much slower.
+// Epochs of .25 s below the ceiling gained half a hundredth in a stall and lost
+// it in a surge. Pooling the tagged latency tick by tick let one reporter that
+// claims huge latencies hold an endpoint dimmed, since few have successes in a
+// tick; hence a mean for each reporter. Judging failures by epochs alone let one
+// steward that says something else every second keep an endpoint that answers
+// nobody open; hence despair.
 // Beginning at .25 when nothing at all succeeds only fed the queue. Following
 // each small move of phiMin started the evidence
 // anew. Dimming on fast refusals lost to doing nothing.
