@@ -262,12 +262,12 @@ func (s *Steward) calm(m float64) bool {
 // step sets phi and starts a new epoch, whether phi changed or not.
 func (s *Steward) step(now time.Duration, phi float64, why Why) {
 	s.phi, s.why = s.clampPhi(phi), why
-	if b, p := s.dim.base.Float(), s.phi.Float(); s.probing() && p > b/probesMost && p < 1.5*b {
+	if b, p := s.dim.base.Float(), s.phi.Float(); s.probing() && why != Clean && p > b/probesMost && p < 1.5*b {
 		// phiMin moves with demand; following it closely would start the
 		// evidence anew each time.
 		s.phi = s.dim.base
 	}
-	s.dim.wentUp = s.phi > s.dim.base
+	s.dim.wentUp = why == Clean && s.phi > s.dim.base // not where it only follows phiMin
 	s.dim.floor = why == NoneWell && s.phi.Float() <= probesMost*s.phiMin()
 	s.dim.since, s.dim.stepped = now, now
 	s.dim.any, s.dim.anyOK = 0, 0
