@@ -23,9 +23,8 @@ type driver struct {
 	met     bool              // somebody else was among them once
 	addrs   map[string]string // of the other live members, by name
 
-	used   map[string]*usedService
-	order  []*usedService // by name
-	loadAt time.Duration
+	used  map[string]*usedService
+	order []*usedService // by name
 
 	delays [delayKept]time.Duration
 	ticks  int
@@ -41,7 +40,6 @@ type usedService struct {
 	svc       *coord.Service
 	endpoints map[string]*usedEndpoint
 	early     map[string]coord.Advice // about endpoints that this process does not have, as yet
-	demand    uint64                  // first tries when the load was told last
 }
 
 type usedEndpoint struct {
@@ -64,7 +62,7 @@ func newDriver(c *Cluster, incarnation uint64) *driver {
 	return &driver{
 		c: c, node: n,
 		addrs: map[string]string{}, used: map[string]*usedService{},
-		loadAt: coord.Now(), since: time.Now(),
+		since: time.Now(),
 	}
 }
 
@@ -138,9 +136,6 @@ func (d *driver) tick(now time.Duration) {
 	samples := d.sample(now)
 	trust := trustOf(slices.Max(d.delays[:]))
 	d.apply(now, d.node.Tick(now, samples, uint8(trust*255+.5)))
-	if now-d.loadAt >= time.Second-tick/2 {
-		d.tellLoad(now)
-	}
 	if q := &d.c.queue; q.NumQueued() > maxQueued {
 		d.sum.prunedCasts += uint64(q.NumQueued() - maxQueued)
 		q.Prune(maxQueued)
@@ -197,24 +192,15 @@ func (u *usedEndpoint) note(now time.Duration, t coord.Totals) {
 	u.inUse = u.silent < inUse && now-u.from >= settle
 }
 
-// tellLoad tells every service its first tries of the last second.
-func (d *driver) tellLoad(now time.Duration) {
-	elapsed := (now - d.loadAt).Seconds()
-	d.loadAt = now
-	for _, s := range d.order {
-		var demand uint64
-		for _, u := range s.endpoints {
-			demand += u.totals.Demand
-		}
-		s.svc.SetLoad(now, uint64(float64(demand-s.demand)/elapsed+.5), max(len(d.members), 1))
-		s.demand = demand
-	}
-}
-
 // apply carries out what the node asks for.
 func (d *driver) apply(now time.Duration, out *node.Output) {
 	for _, a := range out.Advice {
 		d.publish(a)
+	}
+	for _, l := range out.Loads {
+		if s := d.used[l.Service]; s != nil {
+			s.svc.SetLoad(now, l.Rate, l.Members)
+		}
 	}
 	for _, s := range out.Sends {
 		addr, ok := d.addrs[s.To]

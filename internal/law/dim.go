@@ -227,8 +227,9 @@ func (s *Steward) clean(now time.Duration, base, m float64) {
 		if now-s.dim.since < probation {
 			return
 		}
+		s.why = Over
 		if s.s2 > 0 {
-			s.state, s.phi, s.why = wire.NotLoad, coord.PhiFull, Over
+			s.state = wire.NotLoad
 			return
 		}
 		s.close()

@@ -60,7 +60,7 @@ func (s *Steward) watch(now time.Duration, t *pooled) {
 
 // close returns to CLOSED and forgets the evidence.
 func (s *Steward) close() {
-	s.state, s.phi, s.why = wire.Closed, coord.PhiFull, Over
+	s.state, s.phi = wire.Closed, coord.PhiFull
 	s.s, s.s2, s.linc, s.noRetry = 0, 0, 0, false
 }
 

@@ -28,6 +28,9 @@ type Node struct {
 	used     int
 	sole     map[string]int // services that a member alone speaks of, since the last tick at most too many
 
+	ticked   bool
+	measured time.Duration // when the load was
+
 	stats Stats
 	out   Output
 	tape  *Tape // nil: nothing is recorded
@@ -51,6 +54,7 @@ type service struct {
 	callOrder []string
 
 	toldFellows time.Duration // when the other stewards were told last
+	demand      uint64        // first tries when the load was measured last
 }
 
 // New returns a node that knows of nobody but itself. The incarnation orders
@@ -68,6 +72,7 @@ type Output struct {
 	Advice []Advice // to be published to this process
 
 	Decisions []Decision // what this node, as a steward, has decided anew
+	Loads     []Load     // of the services in use, each second
 }
 
 // Decision is a change of what this node says of an endpoint as its steward.
@@ -144,7 +149,11 @@ type Samples struct {
 // health is how far the member trusts its own view, 0 to 255.
 func (n *Node) Tick(now time.Duration, samples []Samples, health uint8) *Output {
 	n.out = Output{}
+	if !n.ticked { // from now on
+		n.ticked, n.measured = true, now
+	}
 	n.report(now, samples, health)
+	n.measure(now, samples)
 	n.decide(now)
 	n.advise(now)
 	n.expire(now)

@@ -50,6 +50,7 @@ type Call struct {
 	Casts     []TapedCast `json:"casts,omitempty"`
 	Advice    []Advice    `json:"advice,omitempty"`
 	Decisions []Decision  `json:"decisions,omitempty"`
+	Loads     []Load      `json:"loads,omitempty"`
 }
 
 // TapedCast is a Cast. Its key is bytes, for it need not be UTF-8.
@@ -105,7 +106,7 @@ func (t *Tape) add(c Call, out *Output) {
 		for _, x := range out.Casts {
 			c.Casts = append(c.Casts, TapedCast{[]byte(x.Key), bytes.Clone(x.Data)})
 		}
-		c.Advice, c.Decisions = slices.Clone(out.Advice), slices.Clone(out.Decisions)
+		c.Advice, c.Decisions, c.Loads = slices.Clone(out.Advice), slices.Clone(out.Decisions), slices.Clone(out.Loads)
 	}
 	if !t.room(&c) {
 		t.Lost++
@@ -118,7 +119,7 @@ func (t *Tape) add(c Call, out *Output) {
 // a call that was left out.
 func (t *Tape) room(c *Call) bool {
 	const call, item = 256, 256 // rounded up: what the fixed parts take
-	size := call + len(c.Data) + 64*len(c.Names) + item*(len(c.Sends)+len(c.Casts)+2*len(c.Advice)+2*len(c.Decisions))
+	size := call + len(c.Data) + 64*len(c.Names) + item*(len(c.Sends)+len(c.Casts)+2*len(c.Advice)+2*len(c.Decisions)+len(c.Loads))
 	for i := range c.Samples {
 		size += item * (1 + len(c.Samples[i].Endpoints))
 	}
@@ -178,6 +179,9 @@ func (c *Call) compare(out *Output) error {
 		firstDifference("decision", c.Decisions, out.Decisions,
 			func(a, b Decision) bool { return a == b },
 			func(d Decision) string { return fmt.Sprintf("%+v", d) }),
+		firstDifference("load", c.Loads, out.Loads,
+			func(a, b Load) bool { return a == b },
+			func(l Load) string { return fmt.Sprintf("%+v", l) }),
 	)
 }
 

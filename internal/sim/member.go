@@ -27,8 +27,6 @@ type Member struct {
 	shared  []*coord.Service
 	eps     [][]*coord.Endpoint
 	samples []node.Samples
-	demand  []uint64
-	loadAt  time.Duration
 	casts   casts
 	view    uint64   // version of the list of members that it has been told
 	width   int      // members in it
@@ -71,7 +69,6 @@ func (m *Member) start(w *World) {
 // coordinate makes the member a node of the cluster.
 func (m *Member) coordinate(w *World) {
 	m.node = node.New(m.Name, m.incarnation)
-	m.loadAt = m.local(w.now)
 	m.shared, m.eps, m.samples = nil, nil, nil
 	for _, s := range w.services {
 		svc := coord.NewService(s.Name)
@@ -83,7 +80,6 @@ func (m *Member) coordinate(w *World) {
 		m.eps = append(m.eps, eps)
 		m.samples = append(m.samples, node.Samples{Service: s.Name, Endpoints: make([]coord.Sample, len(eps))})
 	}
-	m.demand = make([]uint64, len(w.services))
 	n := m.node
 	w.After(time.Duration(w.netRand.Int64N(int64(law.Tick))), func() { m.tick(w, n) })
 }
@@ -142,28 +138,9 @@ func (m *Member) tick(w *World, n *node.Node) {
 			m.samples[i].Endpoints[j] = ep.Sample()
 		}
 	}
-	now := m.local(w.now)
-	m.apply(w, n.Tick(now, m.samples, 255))
-	if now-m.loadAt >= time.Second-law.Tick/2 {
-		m.tellLoad(now)
-	}
+	m.apply(w, n.Tick(m.local(w.now), m.samples, 255))
 	if w.watch != nil {
 		w.watch.Ticked(w, m)
-	}
-}
-
-// tellLoad tells every service its first tries of the last second, as the live
-// driver does.
-func (m *Member) tellLoad(now time.Duration) {
-	elapsed := (now - m.loadAt).Seconds()
-	m.loadAt = now
-	for i := range m.samples {
-		var demand uint64
-		for _, s := range m.samples[i].Endpoints {
-			demand += s.Totals.Demand
-		}
-		m.shared[i].SetLoad(now, uint64(float64(demand-m.demand[i])/elapsed+.5), max(m.width, 1))
-		m.demand[i] = demand
 	}
 }
 
@@ -179,6 +156,13 @@ func (m *Member) apply(w *World, out *node.Output) {
 	}
 	for i := range out.Advice {
 		m.publish(w, &out.Advice[i])
+	}
+	for _, l := range out.Loads {
+		for i, s := range w.services {
+			if s.Name == l.Service {
+				m.shared[i].SetLoad(m.local(w.now), l.Rate, l.Members)
+			}
+		}
 	}
 	for _, s := range out.Sends {
 		if to := w.byName[s.To]; to != nil {

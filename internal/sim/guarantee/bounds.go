@@ -105,3 +105,26 @@ func (c *Checker) budget(w *sim.World) {
 		c.check(w, "G1", float64(n.Retries) <= bound, "%d retries for %d first tries; the budget is %.0f", n.Retries, sent, bound)
 	}
 }
+
+// letGo is how long after all faults have ended an endpoint may still be dimmed:
+// crashes are to be noticed, sides to find together, and then a ramp takes seven
+// or eight epochs.
+const letGo = time.Minute
+
+// letsGo checks that what is healthy is let alone in the end.
+func (c *Checker) letsGo(w *sim.World, m *sim.Member) {
+	if c.mended == 0 {
+		return
+	}
+	for i, s := range w.Services() {
+		for j, e := range s.Servers {
+			if float64(e.Waiting()) > 5+.05*e.CapacityNow() {
+				c.mended = w.Now() // not healthy yet
+			}
+			if w.Now()-c.mended >= letGo {
+				a := m.Advice(i, j)
+				c.check(w, "end", a.Phi == coord.PhiFull, "%s: phi %.4f of an endpoint that has been healthy for %v", m.Name, a.Phi.Float(), w.Now()-c.mended)
+			}
+		}
+	}
+}

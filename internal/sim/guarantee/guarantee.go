@@ -14,6 +14,10 @@
 //	G6  phi rises after clean epochs only, and by steps
 //	G8  verdicts merge the same in any order and however often they come
 //	G9  nothing that a node keeps or sends grows beyond its bound
+//
+// And beyond the guarantees, since a dimmer that never lets go keeps all of them:
+//
+//	end  some time after all faults have ended, nobody dims what is healthy
 package guarantee
 
 import (
@@ -43,9 +47,10 @@ type Checker struct {
 
 	books  map[*sim.Member]*book // what members have heard
 	down   map[place]time.Duration
-	known  map[place]bool            // there has been advice since
+	known  map[touched]bool          // there has been advice since
 	probes map[place][]time.Duration // first tries of late to endpoints that are down
 	calm   time.Duration             // the last disturbance of the cluster
+	mended time.Duration             // since when all has been well; 0: it has not
 	unwell bool                      // some endpoint has been anything but healthy
 
 	dirty   []touched // whose advice this event has changed
@@ -68,7 +73,7 @@ type place struct{ service, endpoint int }
 func New() *Checker {
 	return &Checker{
 		checks: map[string]uint64{}, books: map[*sim.Member]*book{},
-		down: map[place]time.Duration{}, known: map[place]bool{}, probes: map[place][]time.Duration{},
+		down: map[place]time.Duration{}, known: map[touched]bool{}, probes: map[place][]time.Duration{},
 	}
 }
 
@@ -80,18 +85,22 @@ func (c *Checker) Err() error {
 	return c.first
 }
 
+// Mended tells that all faults have ended and every endpoint bears its load with
+// ease, once it has worked off what waits.
+func (c *Checker) Mended(w *sim.World) { c.mended = w.Now() }
+
 // Checks counts what was checked, by guarantee.
 func (c *Checker) Checks() map[string]uint64 { return maps.Clone(c.checks) }
 
 // Guarantees are the names of what is checked.
-func Guarantees() []string { return []string{"G1", "G3", "G4", "G5", "G6", "G8", "G9"} }
+func Guarantees() []string { return []string{"G1", "G3", "G4", "G5", "G6", "G8", "G9", "end"} }
 
 // Down tells that an endpoint answers nobody from now on, or does again.
 func (c *Checker) Down(w *sim.World, service, endpoint int, down bool) {
 	p := place{service, endpoint}
 	delete(c.down, p)
 	delete(c.probes, p)
-	delete(c.known, p)
+	maps.DeleteFunc(c.known, func(t touched, _ bool) bool { return t.p == p })
 	if down {
 		c.down[p] = w.Now()
 	}
@@ -131,15 +140,16 @@ func (c *Checker) After(w *sim.World) {
 // Published notes that advice changes; what it is to be is worked out when the
 // event is over, for one event may change it several times.
 //
-// G5 counts from the first advice about an endpoint that is down. Where local
-// breakers, open before the cluster was in touch, let only their own probes
-// through, the cluster finds out late; then its advice replaces them.
+// G5 counts from the last member's first advice about an endpoint that is down.
+// Where local breakers, open before the stewards of their side were in touch, let
+// only their own probes through, those find out late; then their advice replaces
+// the breakers, and it takes them a moment to see what that lets loose.
 func (c *Checker) Published(w *sim.World, m *sim.Member, service, endpoint int, a sim.Advice) {
-	p := place{service, endpoint}
-	c.dirty = append(c.dirty, touched{m, p})
-	if _, down := c.down[p]; down && a.InForce() && !c.known[p] {
-		c.known[p] = true
-		c.down[p] = w.Now()
+	t := touched{m, place{service, endpoint}}
+	c.dirty = append(c.dirty, t)
+	if _, down := c.down[t.p]; down && a.InForce() && !c.known[t] {
+		c.known[t] = true
+		c.down[t.p] = w.Now()
 	}
 }
 
@@ -181,6 +191,7 @@ func (c *Checker) Ticked(w *sim.World, m *sim.Member) {
 	}
 	c.bounded(w, m)
 	c.budget(w)
+	c.letsGo(w, m)
 	c.witness.ticked(c, w, m)
 }
 

@@ -38,7 +38,8 @@ func TestStall(t *testing.T) {
 				w.Run(40 * time.Second)
 				w.Service(0).Servers[0].Resume(w)
 				c.Down(w, 0, 0, false)
-				w.Run(30 * time.Second)
+				c.Mended(w)
+				w.Run(90 * time.Second)
 				if err := c.Err(); err != nil {
 					t.Errorf("seed %d: %v", seed, err)
 				}

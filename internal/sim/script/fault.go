@@ -267,4 +267,27 @@ func (r *run) heal() {
 	r.w.Heal()
 }
 
+// mend ends all faults.
+func (r *run) mend() {
+	r.w.Tracef("all faults end")
+	s := r.w.Service(0).Servers[0]
+	load := min(r.service.Load, .6*s.Capacity)
+	if r.service.Load == 0 {
+		load = .6 * s.Capacity
+	}
+	r.effects = []*effect{{load: load, loads: true}}
+	r.settle()
+	for _, m := range r.w.Live() {
+		m.LieInReports(nil)
+		m.LieInVerdicts(nil)
+		m.Garble(0)
+	}
+	r.w.SetNetwork(sim.Network{})
+	r.heal()
+	r.disturb()
+	if !r.strained(load, s.Capacity) {
+		r.watch.Mended(r.w)
+	}
+}
+
 func (r *run) disturb() { r.watch.Disturbed(r.w) }

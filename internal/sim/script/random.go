@@ -17,7 +17,8 @@ import (
 // In a quarter the endpoint stays healthy, so that what the members make of it
 // can only be the work of the cluster's own faults; in another quarter the faults
 // come early and a long outage follows, so that it meets a cluster that has had
-// the time to settle.
+// the time to settle; and in another one all faults end at last, so that what is
+// healthy has to be found so.
 func Random(seed uint64) Script {
 	d := &draw{Rand: rand.New(rand.NewPCG(seed, 0x5c71))}
 	kind := d.IntN(4)
@@ -49,6 +50,10 @@ func Random(seed uint64) Script {
 		d.script[len(d.script)-1].For = d.between(lasts/3, lasts-until)
 	}
 	d.pass(lasts)
+	if kind == 2 {
+		d.say(Line{Name: "mend"})
+		d.pass(lasts + 90*time.Second)
+	}
 	return d.script
 }
 

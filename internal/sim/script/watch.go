@@ -43,9 +43,3 @@ func (x *watch) Sent(w *sim.World, m *sim.Member, service int, a *sim.Attempt) {
 		x.Checker.Sent(w, m, service, a) // G5, and nothing else
 	}
 }
-
-// Told takes a new list of members for the disturbance that it is.
-func (x *watch) Told(w *sim.World, m *sim.Member) {
-	x.Disturbed(w)
-	x.Checker.Told(w, m)
-}
