@@ -90,7 +90,7 @@ func TestHearingNobody(t *testing.T) {
 // draws lots for it, and would change what befalls the servers.
 func deaf(s script.Script) script.Script {
 	s = slices.DeleteFunc(slices.Clone(s), func(l script.Line) bool {
-		return l.Name == "network" || l.Name == "lie" || l.Name == "poison" || l.Name == "garble"
+		return l.Name == "network" || l.Name == "lie" || l.Name == "poison" || l.Name == "garble" || l.Name == "mend"
 	})
 	return slices.Insert(s, 0, script.Line{Name: "network", Net: sim.Network{Loss: 1}})
 }
