@@ -152,8 +152,11 @@ func TestRandom(t *testing.T) {
 		}
 		total := 0.
 		for _, l := range s {
-			if l.Name == "run" {
+			switch l.Name {
+			case "run":
 				total += l.For.Seconds()
+			case "mend":
+				total -= 90 // that follow
 			}
 		}
 		if total < 60 || total > 76 {
