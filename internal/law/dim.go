@@ -42,16 +42,18 @@ func (s *Steward) enterDim(now time.Duration, phi, ceil float64, why Why) {
 }
 
 // reconsider ends a DIM that rests on one reporter's word as soon as there is
-// another: from now on it takes two. What evidence there is stays, so that if
-// the other one fails as well the endpoint is dimmed again at once.
-func (s *Steward) reconsider(now time.Duration) {
+// another: from now on it takes two. If the other one fails as well the endpoint
+// stays dimmed as far as it is. Else what evidence there is stays, so that it is
+// dimmed again as soon as the other one fails.
+func (s *Steward) reconsider(now time.Duration, t *pooled) {
 	if s.state != wire.Dim || s.dim.only == "" {
 		return
 	}
 	for _, r := range s.order {
 		if now-r.at < freshReport && r.name != s.dim.only {
-			s.state, s.phi, s.why = wire.NotLoad, coord.PhiFull, NotAlone
-			s.dim.only = ""
+			if s.dim.only = ""; !s.overloaded(t) {
+				s.state, s.phi, s.why = wire.NotLoad, coord.PhiFull, NotAlone
+			}
 			return
 		}
 	}
@@ -148,7 +150,7 @@ func (s *Steward) despair(now time.Duration, t *pooled) {
 		return
 	}
 	s.dim.anyOK += t.ok
-	s.dim.any += t.ok + t.slow + t.fast
+	s.dim.any += t.outcomes()
 	if waited > time.Second+3*seconds(s.timeout) && s.dim.any >= 3 && s.dim.anyOK < .1*s.dim.any && !s.dim.floor {
 		s.step(now, min(s.phi, s.dim.base).Float()/4, NoneWell)
 	}

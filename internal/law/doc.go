@@ -17,6 +17,7 @@
 //	DIM     -> CLOSED   10 s clean at phi 1, evidence drained
 //	DIM     -> NOTLOAD  10 s clean at phi 1, evidence left; or it began on the
 //	                    word of the only reporter, and now there is another
+//	                    that does not fail as well
 //
 // # Evidence
 //

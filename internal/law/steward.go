@@ -195,7 +195,7 @@ func (s *Steward) Step(now time.Duration) Decision {
 		s.l0.add(t.latency.value())
 	}
 	s.follow(now)
-	s.reconsider(now)
+	s.reconsider(now, &t)
 	switch s.state {
 	case wire.Closed, wire.NotLoad:
 		s.watch(now, &t)
@@ -248,7 +248,7 @@ func (s *Steward) decide() Decision {
 		Phi: s.phi, Mode: s.mode(), State: s.state,
 		L0: seconds(s.l0.value), Thr: seconds(s.thr()), Demand: s.demand.value,
 		Reporters: reporters,
-		Failures:  count(w.slow + w.fast), Outcomes: count(w.ok + w.slow + w.fast),
+		Failures:  count(w.slow + w.fast), Outcomes: count(w.outcomes()),
 		Latency: seconds(w.latency.value()), Window: 2 * Tick,
 		Base: s.dim.base, Ceil: s.ceilingNow(), Why: s.why,
 	}

@@ -29,14 +29,29 @@ func (s *Steward) lone(now time.Duration) string {
 	return ""
 }
 
+// slowAlarm reports whether slow failures are too many to be chance, and seen by
+// as many as it takes.
+func (s *Steward) slowAlarm(t *pooled) bool {
+	return s.s >= threshold && enough(t.failing, t.present)
+}
+
+// overloaded reports whether failures cost time and successes are slow or absent.
+func (s *Steward) overloaded(t *pooled) bool {
+	w := s.recent()
+	return s.slowAlarm(t) && w.outcomes() >= 5 && (w.stalled() || w.latency.n >= 3 && w.latency.value() > s.thr())
+}
+
+// outcomes is how many attempts ended.
+func (p *pooled) outcomes() float64 { return p.ok + p.slow + p.fast }
+
+// stalled reports whether hardly anything comes back in time.
+func (p *pooled) stalled() bool { return p.ok+p.fast < .1*p.outcomes() }
+
 // watch decides in CLOSED and NOTLOAD.
 func (s *Steward) watch(now time.Duration, t *pooled) {
-	w := s.recent()
-	n := w.ok + w.slow + w.fast
-	slowAlarm := s.s >= threshold && enough(t.failing, t.present)
-	if slowAlarm && n >= 5 && (w.ok+w.fast < .1*n || w.latency.n >= 3 && w.latency.value() > s.thr()) {
+	if s.overloaded(t) {
 		phi := tripPhi
-		if w.ok+w.fast < .1*n {
+		if w := s.recent(); w.stalled() {
 			phi = stallPhi
 		}
 		s.enterDim(now, phi, tripCeil, Tripped)
@@ -46,7 +61,7 @@ func (s *Steward) watch(now time.Duration, t *pooled) {
 		return
 	}
 	switch {
-	case s.state == wire.Closed && (slowAlarm || s.s2 >= threshold && enough(t.failing2, t.present)):
+	case s.state == wire.Closed && (s.slowAlarm(t) || s.s2 >= threshold && enough(t.failing2, t.present)):
 		s.state = wire.NotLoad
 	case s.state == wire.NotLoad && s.s2 == 0:
 		s.close()
