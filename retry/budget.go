@@ -122,12 +122,16 @@ func (b *Budget) firstTry(mode Mode) {
 	}
 }
 
-// take spends a token, or reports false.
-func (b *Budget) take(mode Mode) (ledger.Token, bool) {
+// take pays for a retry before its wait, settle after it.
+func (b *Budget) take(w ledger.Want) (ledger.Token, ledger.Answer) {
 	if b == nil {
-		return ledger.Token{}, true
+		return ledger.Token{}, ledger.Yes
 	}
-	return b.account.Take(coord.Now(), mode, rand.Float64())
+	return b.account.Take(coord.Now(), w, rand.Float64())
+}
+
+func (b *Budget) settle(w ledger.Want) (ledger.Token, ledger.Answer) {
+	return b.account.Settle(coord.Now(), w, rand.Float64())
 }
 
 func (b *Budget) giveBack(t ledger.Token) {
@@ -153,12 +157,34 @@ func (b *Budget) Tokens() float64 {
 	return b.account.Tokens(coord.Now())
 }
 
-// Spent counts the retries paid for so far.
-func (b *Budget) Spent() uint64 {
+// BudgetStats says what became of all tokens of a budget since it was made:
+//
+//	Tokens = Start + Earned + Minted + Borrowed - Spent - Lent - Burned - Cut
+//
+// All are in tokens. Read while calls are under way they need not fit together.
+type BudgetStats struct {
+	Tokens   float64 // held now; negative is a debt
+	Start    float64 // held when it was made
+	Earned   float64 // by first tries
+	Minted   float64 // of the stipend
+	Borrowed float64 // from other members
+	Spent    float64 // on retries that were sent, or are about to be
+	Lent     float64 // to other members
+	Burned   float64 // by the cluster's verdicts
+	Cut      float64 // borrowed, or given back, beyond what the budget may hold
+}
+
+// Stats returns the sums so far, all zero for a nil Budget.
+func (b *Budget) Stats() BudgetStats {
 	if b == nil {
-		return 0
+		return BudgetStats{}
 	}
-	return b.account.Spent()
+	tokens := b.Tokens() // brings the budget up to date
+	k := b.account.Books()
+	return BudgetStats{
+		Tokens: tokens, Start: k.Start.Float(), Earned: k.Earned.Float(), Minted: k.Minted.Float(), Borrowed: k.Borrowed.Float(),
+		Spent: k.Spent.Float(), Lent: k.Lent.Float(), Burned: k.Burned.Float(), Cut: k.Cut.Float(),
+	}
 }
 
 // Service is the name that the budget was made with.

@@ -70,8 +70,8 @@ func TestRatio(t *testing.T) {
 	if got := spend(t, b, 1000); got < 100 || got > 111 {
 		t.Errorf("1000 failing calls made %d retries, want 100 to 111", got)
 	}
-	if got := b.Spent(); got < 100 || got > 111 {
-		t.Errorf("%d spent", got)
+	if got := b.Stats().Spent; got < 100 || got > 111 {
+		t.Errorf("%v spent", got)
 	}
 	none := retry.NewBudget(retry.BudgetConfig{Ratio: -1, Burst: 4})
 	if got := spend(t, none, 100); got != 4 {
@@ -84,7 +84,7 @@ func TestNilBudgetNeverRefuses(t *testing.T) {
 	if got := spend(t, b, 50); got != 50 {
 		t.Errorf("50 failing calls made %d retries", got)
 	}
-	if !math.IsInf(b.Tokens(), 1) || b.Spent() != 0 || b.Service() != "" || b.Latency() != 0 {
+	if !math.IsInf(b.Tokens(), 1) || b.Stats() != (retry.BudgetStats{}) || b.Service() != "" || b.Latency() != 0 {
 		t.Error("a nil budget has something")
 	}
 }
@@ -120,8 +120,8 @@ func TestRefusalsAreFreeAndEarnNothing(t *testing.T) {
 		}
 		return errDown
 	})
-	if got := b.Tokens(); n != 2 || got != 5 || b.Spent() != 1 { // 4 + 1 - 1 + 1
-		t.Errorf("after a refused retry there are %v tokens and %d spent, want 5 and 1", got, b.Spent())
+	if got := b.Tokens(); n != 2 || got != 5 || b.Stats().Spent != 1 { // 4 + 1 - 1 + 1
+		t.Errorf("after a refused retry there are %v tokens and %v spent, want 5 and 1", got, b.Stats().Spent)
 	}
 }
 
@@ -136,8 +136,8 @@ func TestTokenComesBackWhenTheWaitIsCancelled(t *testing.T) {
 			cancel()
 		})
 		err := retry.Do(ctx, retry.Policy{Budget: b}, func(context.Context) error { return retry.After(errDown, 5*time.Second) })
-		if !errors.Is(err, context.Canceled) || b.Tokens() != 2 || b.Spent() != 0 {
-			t.Errorf("%v; %v tokens, %d spent", err, b.Tokens(), b.Spent())
+		if !errors.Is(err, context.Canceled) || b.Tokens() != 2 || b.Stats().Spent != 0 {
+			t.Errorf("%v; %v tokens, %v spent", err, b.Tokens(), b.Stats().Spent)
 		}
 	})
 }

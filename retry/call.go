@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/murmuration-go/murmuration/internal/coord"
@@ -95,13 +96,20 @@ func (c *Call) Next(ctx context.Context, err error, to Route) bool {
 	if to.Elsewhere {
 		after = 0
 	}
-	wait := max(c.policy.wait(c.number, to.Latency), min(after, maxAfter))
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait+to.Latency {
+	backoff := c.policy.backoff()
+	wait := max(backoff.Wait(c.number, to.Latency, rand.Float64()), min(after, maxAfter))
+	if !fits(ctx, wait+to.Latency) {
 		c.stop = errNoTime
 		return false
 	}
-	paid, ok := budget.take(to.Mode)
-	if !ok {
+	want := ledger.Want{Mode: to.Mode, Now: backoff.Longest(c.number, to.Latency) == 0}
+	paid, answer := budget.take(want)
+	if answer == ledger.Later {
+		if hoping := max(wait, backoff.WaitForLoan(c.number, to.Latency, rand.Float64())); fits(ctx, hoping+to.Latency) {
+			wait = hoping
+		}
+	}
+	if answer == ledger.No {
 		c.stop = ErrBudgetExhausted
 		return false
 	}
@@ -114,8 +122,20 @@ func (c *Call) Next(ctx context.Context, err error, to Route) bool {
 		c.stop = gone(ctx)
 		return false
 	}
+	if answer == ledger.Later {
+		if c.paid, answer = budget.settle(want); answer == ledger.No {
+			c.stop = ErrBudgetExhausted
+			return false
+		}
+	}
 	c.number++
 	return true
+}
+
+// fits reports whether the caller's deadline is further away than d.
+func fits(ctx context.Context, d time.Duration) bool {
+	deadline, ok := ctx.Deadline()
+	return !ok || time.Until(deadline) > d
 }
 
 // worth reports whether an error is worth another attempt, and the least wait

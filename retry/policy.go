@@ -3,7 +3,6 @@ package retry
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/murmuration-go/murmuration/internal/coord"
@@ -73,10 +72,8 @@ func (p *Policy) maxAttempts() int {
 	return p.MaxAttempts
 }
 
-// wait draws the wait before the n-th retry (from 1) of an endpoint that typically
-// answers within typical.
-func (p *Policy) wait(n int, typical time.Duration) time.Duration {
-	return ledger.Backoff{Base: p.BaseDelay, Max: p.MaxDelay}.Wait(n, typical, rand.Float64())
+func (p *Policy) backoff() ledger.Backoff {
+	return ledger.Backoff{Base: p.BaseDelay, Max: p.MaxDelay}
 }
 
 // Mode says which retries the cluster lets through.

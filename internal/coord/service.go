@@ -22,6 +22,7 @@ type Service struct {
 	burns atomic.Uint64 // times that advice emptied the retry budget
 	rate  atomic.Uint64 // first tries of the last second
 	width width
+	loans loans
 
 	refusal atomic.Pointer[func(service, endpoint string, a *Advice) error]
 

@@ -76,6 +76,7 @@ func NewAccount(now time.Duration, r Rules, shared *coord.Service) *Account {
 	}
 	a.ledger = New(now, start)
 	a.ledger.burns.Store(shared.Burns()) // what was before is not this account's business
+	shared.SetPurse(a)
 	return a
 }
 
@@ -111,34 +112,104 @@ func (a *Account) Earn(mode coord.Mode) bool {
 	return true
 }
 
-// Token is a token taken, to be given back if its retry is never sent. The zero
+// Want is a retry that is to be paid for.
+type Want struct {
+	Mode coord.Mode // which retries may go where it is to go
+	// Double says that the call is itself part of a retry further up, and so
+	// costs twice as much: one tier is to retry, not each of them.
+	Double bool
+	// Now says that there is no wait in which a loan could come.
+	Now bool
+}
+
+func (w Want) price() Tokens {
+	if w.Double {
+		return 2 * One
+	}
+	return One
+}
+
+// Answer is what becomes of a Want.
+type Answer uint8
+
+// The answers.
+const (
+	No    Answer = iota
+	Yes          // it is paid for
+	Later        // others have been asked for a loan: wait as for a retry, then Settle
+)
+
+// Token is the price of a retry, to be given back if that is never sent. The zero
 // Token stands for a retry that cost nothing.
 type Token struct {
 	burns uint64 // of the ledger when it was taken
-	taken bool
+	price Tokens
 }
 
-// Take spends a token on a retry in mode, or reports false. coin is uniform in
-// [0, 1) and decides where there is less than one token (see Ledger.Take).
-func (a *Account) Take(now time.Duration, mode coord.Mode, coin float64) (Token, bool) {
-	a.follow(now, mode)
-	if mode == coord.RetryNone {
-		return Token{}, false
+// Take pays for a retry, before the wait that precedes it. What the account holds
+// in full is spent at once. With less, and where there are others who may lend,
+// they are asked, and it is decided after the wait; without, coin decides, which
+// is uniform in [0, 1) (see Ledger.Take).
+func (a *Account) Take(now time.Duration, w Want, coin float64) (Token, Answer) {
+	if !a.ready(now, w) {
+		return Token{}, No
 	}
-	a.ledger.Mint(now, a.rate(now, mode), a.limit())
-	t := Token{burns: a.ledger.Burns(), taken: true}
-	if !a.ledger.Take(coin) {
-		return Token{}, false
+	t := Token{burns: a.ledger.Burns(), price: w.price()}
+	switch {
+	case a.ledger.Take(t.price, 1): // a coin that never falls
+		return t, Yes
+	case w.Mode == coord.RetryAll && !w.Now && a.shared.AskLoan():
+		return Token{}, Later
 	}
-	return t, true
+	return a.settle(t, coin)
+}
+
+// Settle pays, after the wait, for a retry that Take had left open.
+func (a *Account) Settle(now time.Duration, w Want, coin float64) (Token, Answer) {
+	if !a.ready(now, w) {
+		return Token{}, No
+	}
+	return a.settle(Token{burns: a.ledger.Burns(), price: w.price()}, coin)
+}
+
+// ready brings the account up to date, and reports whether there are retries at
+// all.
+func (a *Account) ready(now time.Duration, w Want) bool {
+	a.follow(now, w.Mode)
+	if w.Mode == coord.RetryNone {
+		return false
+	}
+	a.ledger.Mint(now, a.rate(now, w.Mode), a.limit())
+	return true
+}
+
+func (a *Account) settle(t Token, coin float64) (Token, Answer) {
+	if !a.ledger.Take(t.price, coin) {
+		return Token{}, No
+	}
+	return t, Yes
 }
 
 // GiveBack returns a token whose retry was never sent; it must be called at most
 // once a token.
 func (a *Account) GiveBack(t Token) {
-	if t.taken {
-		a.ledger.GiveBack(t.burns, a.limit())
+	if t.price > 0 {
+		a.ledger.GiveBack(t.price, t.burns, a.limit())
 	}
+}
+
+// Lend takes what another member may have: half of what there is, at most one
+// token. It is debited here before it is sent.
+func (a *Account) Lend(now time.Duration) (micro int64) {
+	a.follow(now, coord.RetryAll)
+	a.ledger.Mint(now, a.rate(now, coord.RetryAll), a.limit())
+	return int64(a.ledger.Lend())
+}
+
+// Borrow adds a loan that has come. What does not fit is lost.
+func (a *Account) Borrow(now time.Duration, micro int64) {
+	a.follow(now, coord.RetryAll)
+	a.ledger.Borrow(Tokens(micro), a.limit())
 }
 
 // Tokens is what the account holds, less the stipend since the last Take: at
@@ -148,8 +219,8 @@ func (a *Account) Tokens(now time.Duration) float64 {
 	return a.ledger.Balance().Float()
 }
 
-// Spent counts the tokens spent and not given back.
-func (a *Account) Spent() uint64 { return a.ledger.Spent() }
+// Books say where every token came from and went.
+func (a *Account) Books() Books { return a.ledger.Books() }
 
 // follow empties the ledger when advice has asked for it. What the stipend would
 // mint for the time before goes too, and for all of the time without retries.

@@ -88,8 +88,9 @@ func TestAccountBoundHoldsInEveryWindow(t *testing.T) {
 				}
 			case 3, 4, 5:
 				coin := rapid.Float64Range(0, unlucky).Draw(t, "coin")
-				token, ok := a.Take(m.now, mode, coin)
-				twinToken, _ := twin.Take(m.now, mode, coin)
+				token, answer := a.Take(m.now, Want{Mode: mode}, coin)
+				twinToken, _ := twin.Take(m.now, Want{Mode: mode}, coin)
+				ok := answer == Yes
 				if ok && mode == none {
 					t.Fatal("a retry although the cluster wants none")
 				}
@@ -126,8 +127,12 @@ func TestAccountBoundHoldsInEveryWindow(t *testing.T) {
 			}
 			marks = append(marks, m)
 		}
-		if got := a.Spent(); got > uint64(m.sent) || got < uint64(m.sent-m.ret) {
-			t.Fatalf("%d spent for %d retries, %d of them given back", got, m.sent, m.ret)
+		books := a.Books()
+		if got := books.Spent.Float(); got > float64(m.sent) || got < float64(m.sent-m.ret) {
+			t.Fatalf("%v spent for %d retries, %d of them given back", got, m.sent, m.ret)
+		}
+		if got := books.Balance().Float(); got != a.Tokens(m.now) {
+			t.Fatalf("by the books there are %v tokens, not %v: %+v", got, a.Tokens(m.now), books)
 		}
 		for i, from := range marks {
 			for _, to := range marks[i+1:] {
@@ -168,7 +173,7 @@ func TestAccountBoundHoldsConcurrently(t *testing.T) {
 					firsts.Add(1)
 					a.FirstTry(now, all)
 				default:
-					if token, ok := a.Take(now, all, r.Float64()); ok {
+					if token, answer := a.Take(now, Want{Mode: all}, r.Float64()); answer == Yes {
 						if r.IntN(8) == 0 {
 							a.GiveBack(token)
 						} else {

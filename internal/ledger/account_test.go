@@ -39,7 +39,8 @@ func first(n int, m coord.Mode) act {
 func take(m coord.Mode, coin float64, want bool) act {
 	return func(s *scene) {
 		s.t.Helper()
-		token, ok := s.account.Take(s.now, m, coin)
+		token, answer := s.account.Take(s.now, Want{Mode: m}, coin)
+		ok := answer == Yes
 		if ok != want {
 			s.t.Errorf("at %v: took a token: %v, want %v", s.now, ok, want)
 		}
@@ -80,7 +81,7 @@ func TestAccountTimelines(t *testing.T) {
 		at     time.Duration
 		do     act
 		tokens float64 // then
-		spent  uint64  // then
+		spent  float64 // then
 	}
 	for _, tc := range []struct {
 		name    string
@@ -231,8 +232,12 @@ func TestAccountTimelines(t *testing.T) {
 				if got := s.account.Tokens(s.now); !near(got, step.tokens) {
 					t.Errorf("step %d, at %v: %v tokens, want %v", i, step.at, got, step.tokens)
 				}
-				if got := s.account.Spent(); got != step.spent {
-					t.Errorf("step %d, at %v: %d spent, want %d", i, step.at, got, step.spent)
+				books := s.account.Books()
+				if got := books.Spent.Float(); got != step.spent {
+					t.Errorf("step %d, at %v: %v spent, want %v", i, step.at, got, step.spent)
+				}
+				if got := books.Balance().Float(); !near(got, step.tokens) {
+					t.Errorf("step %d, at %v: by the books there are %v tokens, want %v: %+v", i, step.at, got, step.tokens, books)
 				}
 			}
 		})
@@ -281,8 +286,8 @@ func TestBurst(t *testing.T) {
 func TestRatio(t *testing.T) {
 	for _, tc := range []struct{ ratio, want float64 }{{0, .1}, {.25, .25}, {2, 2}, {-1, 0}, {math.Inf(-1), 0}} {
 		a := NewAccount(0, Rules{Ratio: tc.ratio, Burst: 5}, nil)
-		a.Take(0, all, unlucky)
-		a.Take(0, all, unlucky)
+		a.Take(0, Want{Mode: all}, unlucky)
+		a.Take(0, Want{Mode: all}, unlucky)
 		a.FirstTry(0, all)
 		if got := a.Tokens(0) - 3; !near(got, tc.want) {
 			t.Errorf("with a ratio of %v a first try earned %v, want %v", tc.ratio, got, tc.want)
@@ -295,7 +300,7 @@ func TestAccountAllocatesNothing(t *testing.T) {
 	a := NewAccount(0, Rules{}, coord.NewService("svc"))
 	if n := testing.AllocsPerRun(100, func() {
 		a.FirstTry(0, all)
-		if token, ok := a.Take(0, all, 0); ok {
+		if token, answer := a.Take(0, Want{Mode: all}, 0); answer == Yes {
 			a.GiveBack(token)
 		}
 		a.FirstTry(0, none)

@@ -45,3 +45,11 @@ func (b Backoff) Wait(n int, typical time.Duration, u float64) time.Duration {
 	longest := b.Longest(n, typical)
 	return min(time.Duration(u*(float64(longest)+1)), longest)
 }
+
+// WaitForLoan returns the wait of a retry that hopes for a loan: uniform within
+// the upper three quarters, [Longest/4, Longest], for a loan takes about as long
+// to come as an answer does.
+func (b Backoff) WaitForLoan(n int, typical time.Duration, u float64) time.Duration {
+	longest := b.Longest(n, typical)
+	return longest/4 + min(time.Duration(u*(.75*float64(longest)+1)), longest-longest/4)
+}

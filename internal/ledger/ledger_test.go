@@ -15,7 +15,7 @@ func TestCoinFallsAsOftenAsTheBalanceSays(t *testing.T) {
 		taken := 0
 		for range n {
 			l := New(0, Of(balance))
-			if l.Take(r.Float64()) {
+			if l.Take(One, r.Float64()) {
 				taken++
 				if got, want := l.Balance(), Of(balance)-One; got != want {
 					t.Fatalf("after a retry on credit the balance is %v, want %v", got.Float(), want.Float())
@@ -42,7 +42,7 @@ func TestTake(t *testing.T) {
 		{0, 0, false},
 		{-.5, 0, false}, // debts are repaid first
 	} {
-		if got := New(0, Of(tc.balance)).Take(tc.coin); got != tc.want {
+		if got := New(0, Of(tc.balance)).Take(One, tc.coin); got != tc.want {
 			t.Errorf("with %v and coin %v: %v, want %v", tc.balance, tc.coin, got, tc.want)
 		}
 	}
@@ -122,23 +122,23 @@ func TestBurn(t *testing.T) {
 func TestGiveBack(t *testing.T) {
 	l := New(0, Of(.5))
 	burns := l.Burns()
-	l.Take(0)
-	l.GiveBack(burns, 2*One)
-	if l.Balance() != Of(.5) || l.Spent() != 0 {
-		t.Errorf("given back, the balance is %v and %d are spent", l.Balance().Float(), l.Spent())
+	l.Take(One, 0)
+	l.GiveBack(One, burns, 2*One)
+	if l.Balance() != Of(.5) || l.Books().Spent != 0 {
+		t.Errorf("given back, the balance is %v and %v are spent", l.Balance().Float(), l.Books().Spent.Float())
 	}
 	full := New(0, 2*One)
-	full.Take(0)
+	full.Take(One, 0)
 	full.Earn(One, 2*One)
-	full.GiveBack(0, 2*One)
+	full.GiveBack(One, 0, 2*One)
 	if full.Balance() != 2*One {
 		t.Errorf("given back over the limit: %v", full.Balance().Float())
 	}
 	burned := New(0, 2*One)
-	burned.Take(0)
+	burned.Take(One, 0)
 	burned.Burn(1)
-	burned.GiveBack(0, 2*One)
-	if burned.Balance() != 0 || burned.Spent() != 1 {
+	burned.GiveBack(One, 0, 2*One)
+	if burned.Balance() != 0 || burned.Books().Spent != One {
 		t.Errorf("a token of a bucket emptied since came back: %v", burned.Balance().Float())
 	}
 }

@@ -35,7 +35,7 @@ func TestBoundHoldsInEveryWindow(t *testing.T) {
 				m.in += float64(ratio)
 			case 2, 3, 4:
 				burns := l.Burns()
-				if l.Take(rapid.Float64Range(0, .999999).Draw(t, "coin")) {
+				if l.Take(One, rapid.Float64Range(0, .999999).Draw(t, "coin")) {
 					out = append(out, burns)
 					m.sent++
 				}
@@ -46,7 +46,7 @@ func TestBoundHoldsInEveryWindow(t *testing.T) {
 				minted = now
 			case 6:
 				if n := len(out); n > 0 && rapid.Bool().Draw(t, "back") {
-					l.GiveBack(out[n-1], top)
+					l.GiveBack(One, out[n-1], top)
 					out = out[:n-1]
 					m.in += float64(One)
 				} else {
@@ -87,9 +87,9 @@ func TestBoundHoldsConcurrently(t *testing.T) {
 				} else {
 					l.Mint(time.Duration(clock.Add(1000)), rate, top)
 					burns := l.Burns()
-					if l.Take(r.Float64()) {
+					if l.Take(One, r.Float64()) {
 						if r.IntN(8) == 0 {
-							l.GiveBack(burns, top)
+							l.GiveBack(One, burns, top)
 						} else {
 							sent.Add(1)
 						}
@@ -107,7 +107,11 @@ func TestBoundHoldsConcurrently(t *testing.T) {
 	if got := float64(sent.Load()); got > limit || got < limit/2 {
 		t.Errorf("%v retries; the bound is %v, and half of it should be reached", got, limit)
 	}
-	if got := l.Spent(); got != uint64(sent.Load()) {
-		t.Errorf("%d tokens spent for %d retries", got, sent.Load())
+	books := l.Books()
+	if got := books.Balance(); got != l.Balance() {
+		t.Errorf("by the books there are %v tokens, not %v: %+v", got.Float(), l.Balance().Float(), books)
+	}
+	if got := books.Spent.Float(); got != float64(sent.Load()) {
+		t.Errorf("%v tokens spent for %d retries", got, sent.Load())
 	}
 }

@@ -69,6 +69,8 @@ type ticket struct {
 	local   standin.Ticket
 	tried   uint64 // endpoints, a bit each
 	paid    ledger.Token
+	want    ledger.Want
+	answer  ledger.Answer // to want, before the wait
 }
 
 func (c *ours) Admit(now time.Duration, a *Attempt) bool {
@@ -76,6 +78,11 @@ func (c *ours) Admit(now time.Duration, a *Attempt) bool {
 	t := &a.ours
 	if a.N == 1 {
 		*t = ticket{}
+	}
+	if t.answer == ledger.Later {
+		if t.paid, t.answer = c.account.Settle(now, t.want, c.rand.Float64()); t.answer == ledger.No {
+			return false
+		}
 	}
 	var passed uint64
 	for at := c.order(a, t); at >= 0; at = c.instead(t.tried, passed) {
@@ -208,8 +215,13 @@ func (c *ours) Retry(now time.Duration, a *Attempt, _ Outcome) (time.Duration, b
 	if mode == coord.RetryNone {
 		return 0, false
 	}
-	wait := ledger.Backoff{}.Wait(a.N, c.latency[at].Value(), c.rand.Float64())
-	paid, ok := c.account.Take(now, mode, c.rand.Float64())
-	a.ours.paid = paid
-	return wait, ok
+	t := &a.ours
+	t.want = ledger.Want{Mode: mode}
+	backoff, typical := ledger.Backoff{}, c.latency[at].Value()
+	wait := backoff.Wait(a.N, typical, c.rand.Float64())
+	t.paid, t.answer = c.account.Take(now, t.want, c.rand.Float64())
+	if t.answer == ledger.Later {
+		wait = backoff.WaitForLoan(a.N, typical, c.rand.Float64())
+	}
+	return wait, t.answer != ledger.No
 }

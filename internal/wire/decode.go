@@ -44,6 +44,12 @@ func decode(b []byte) (m Message, skipped bool, err error) {
 			return Message{}, false, err
 		}
 		return Message{Kind: kind, Verdicts: &Verdicts{Origin: d.origin, Age: age, Rows: d.rows}}, d.skipped, nil
+	case KindAsk, KindLoan:
+		d := loanDecoder{kind: kind}
+		if err := d.message(rest); err != nil {
+			return Message{}, false, err
+		}
+		return Message{Kind: kind, Loan: &d.loan}, d.skipped, nil
 	}
 	return Message{}, false, errorf(UnknownKind, "%d", kind)
 }
@@ -64,18 +70,15 @@ func checkHeader(b []byte) error {
 	return nil
 }
 
-// decoder reads the sections of a message with rows of type R.
-type decoder[R any] struct {
-	least int // size of the shortest row
-	read  func(r *reader, service string, row *R)
-
+// envelope reads the sections of a message, of which every kind has the first.
+type envelope struct {
 	origin  Origin
-	rows    []R
-	service string // of the last row
 	skipped bool
 }
 
-func (d *decoder[R]) message(b []byte) *Error {
+// message hands every section but the origin to section, which reports whether
+// it knows the tag.
+func (e *envelope) message(b []byte, section func(tag uint64, repeated bool, payload []byte) (known bool, err *Error)) *Error {
 	r := reader{b: b}
 	var last uint64 // tag of the section before
 	for len(r.b) > 0 {
@@ -84,46 +87,60 @@ func (d *decoder[R]) message(b []byte) *Error {
 			r.fail(errorf(Trailing, "%d bytes", len(r.b)+1))
 		}
 		payload := r.block("section")
-		if r.err != nil {
+		switch {
+		case r.err != nil:
 			return r.err
+		case tag < last:
+			return errorf(NonCanonical, "section %d after section %d", tag, last)
+		case tag == tagOrigin && last == tagOrigin:
+			return errorf(NonCanonical, "two origins")
+		case tag > tagOrigin && e.origin.Member == "":
+			return errorf(Missing, "origin")
 		}
-		if err := d.section(tag, last, payload); err != nil {
+		known, err := true, (*Error)(nil)
+		if tag == tagOrigin {
+			err = e.readOrigin(payload)
+		} else {
+			known, err = section(tag, tag == last, payload)
+		}
+		if err != nil {
 			return err
 		}
+		e.skipped = e.skipped || !known
 		last = tag
 	}
-	if d.origin.Member == "" {
+	if e.origin.Member == "" {
 		return errorf(Missing, "origin")
 	}
 	return nil
 }
 
-func (d *decoder[R]) section(tag, last uint64, payload []byte) *Error {
-	switch {
-	case tag < last:
-		return errorf(NonCanonical, "section %d after section %d", tag, last)
-	case tag == tagOrigin && last == tagOrigin:
-		return errorf(NonCanonical, "two origins")
-	case tag > tagOrigin && d.origin.Member == "":
-		return errorf(Missing, "origin")
-	}
-	switch tag {
-	case tagOrigin:
-		return d.readOrigin(payload)
-	case tagService:
-		return d.readService(payload)
-	}
-	d.skipped = true
-	return nil
-}
-
-func (d *decoder[R]) readOrigin(payload []byte) *Error {
+func (e *envelope) readOrigin(payload []byte) *Error {
 	r := reader{b: payload}
-	d.origin.Member = r.name("member", MaxMember)
-	d.origin.Incarnation = r.number("incarnation")
-	d.origin.Seq = r.number("seq")
-	d.skipped = d.skipped || len(r.b) > 0
+	e.origin.Member = r.name("member", MaxMember)
+	e.origin.Incarnation = r.number("incarnation")
+	e.origin.Seq = r.number("seq")
+	e.skipped = e.skipped || len(r.b) > 0
 	return r.err
+}
+
+// decoder reads a message with rows of type R.
+type decoder[R any] struct {
+	envelope
+	least int // size of the shortest row
+	read  func(r *reader, service string, row *R)
+
+	rows    []R
+	service string // of the last row
+}
+
+func (d *decoder[R]) message(b []byte) *Error {
+	return d.envelope.message(b, func(tag uint64, _ bool, payload []byte) (bool, *Error) {
+		if tag != tagService {
+			return false, nil
+		}
+		return true, d.readService(payload)
+	})
 }
 
 func (d *decoder[R]) readService(payload []byte) *Error {

@@ -11,6 +11,7 @@ import (
 const (
 	tagOrigin  = 1
 	tagService = 2
+	tagLoan    = 3
 )
 
 const rowSize = 128 // room for the fields of all but odd rows

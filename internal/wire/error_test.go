@@ -81,7 +81,7 @@ func TestDecodeErrors(t *testing.T) {
 		{"next version", message(KindReport, Version+1, origin), Future},
 		{"next version of a strange kind", []byte{77, Version + 1}, Future},
 		{"kind 0", message(0, Version, origin), UnknownKind},
-		{"kind 3", message(3, Version, origin), UnknownKind},
+		{"kind 5", message(5, Version, origin), UnknownKind},
 
 		{"long form of a tag", report([]byte{0x81, 0, 4, 1, 'm', 0, 0}), NonCanonical},
 		{"long form of a length", report([]byte{tagOrigin, 0x84, 0, 1, 'm', 0, 0}), NonCanonical},
@@ -90,6 +90,8 @@ func TestDecodeErrors(t *testing.T) {
 		{"descending tags", report(origin, section(9), service("s", goodRow)), NonCanonical},
 		{"a service split in two", verdicts(origin, service("s", goodRow), service("s", goodRow)), NonCanonical},
 
+		{"two loans", message(KindAsk, Version, origin, section(tagLoan, 1, 's', 7), section(tagLoan, 1, 's', 7)), NonCanonical},
+		{"loan without a service", message(KindAsk, Version, origin, section(tagLoan, 0, 7)), BadName},
 		{"no member name", report(section(tagOrigin, 0, 0, 0)), BadName},
 		{"long member name", report(section(tagOrigin, append(block([]byte(long)...), 0, 0)...)), BadName},
 		{"member name over all bounds", report(section(tagOrigin, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1)), BadName},
@@ -100,6 +102,7 @@ func TestDecodeErrors(t *testing.T) {
 
 		{"version 0", message(KindReport, 0, origin), BadValue},
 		{"number over 64 bits", report(section(tagOrigin, append([]byte{1, 'm', 0}, overlong...)...)), BadValue},
+		{"amount", message(KindLoan, Version, origin, section(tagLoan, append([]byte{1, 's', 7}, binary.AppendUvarint(nil, MaxLoan+1)...)...)), BadValue},
 		{"phi", verdicts(origin, service("s", verdictRow("e", 65536))), BadValue},
 		{"mode", verdicts(origin, service("s", verdictRow("e", 0, 3))), BadValue},
 		{"state", verdicts(origin, service("s", verdictRow("e", 0, 0, 3))), BadValue},
@@ -111,6 +114,9 @@ func TestDecodeErrors(t *testing.T) {
 			service("s", slices.Repeat([][]byte{goodRow}, MaxRows)...), service("t", goodRow)), TooManyRows},
 		{"zero padding", verdicts(origin, []byte{0}), Trailing},
 		{"zero padding after a service", verdicts(origin, service("s", goodRow), make([]byte, 8)), Trailing},
+		{"loan without an amount", message(KindLoan, Version, origin, section(tagLoan, 1, 's', 7)), Truncated},
+		{"ask without a loan", message(KindAsk, Version, origin), Missing},
+		{"loan of nobody", message(KindLoan, Version, section(tagLoan, 1, 's', 7, 0)), Missing},
 		{"no origin", verdicts(), Missing},
 		{"rows before an origin", verdicts(service("s", goodRow)), Missing},
 		{"service without rows", verdicts(origin, service("s")), Missing},

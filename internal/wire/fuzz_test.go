@@ -64,6 +64,9 @@ func footprint(m Message) uint64 {
 			n += uintptr(len(row.Endpoint))
 		}
 	}
+	if l := m.Loan; l != nil {
+		n += unsafe.Sizeof(*l) + uintptr(len(l.Origin.Member)+len(l.Service))
+	}
 	return uint64(n)
 }
 
@@ -94,6 +97,9 @@ func FuzzRoundTrip(f *testing.F) {
 		v.Rows[0].Service, v.Rows[1].Service = s1, s2
 		roundTrip(t, Message{Kind: KindVerdicts, Verdicts: v},
 			sendable(member, s1, s2, endpoint) && a >= 0 && b >= 0 && row.Mode <= coord.RetryNone && row.State <= Dim)
+
+		roundTrip(t, Message{Kind: KindAsk, Loan: &Loan{Origin: o, Service: s1, Nonce: x}}, sendable(member, s1))
+		roundTrip(t, Message{Kind: KindLoan, Loan: &Loan{Origin: o, Service: s2, Nonce: x, Amount: y}}, sendable(member, s2) && y <= MaxLoan)
 	})
 }
 

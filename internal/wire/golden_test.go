@@ -103,16 +103,27 @@ func goldenMessages() map[string]Message {
 		"report-zero-row":  report(&Report{Origin: Origin{Member: "m"}, Rows: []ReportRow{{Service: "s", Sample: coord.Sample{Endpoint: "é"}}}}),
 		"verdicts":         verdicts(typicalVerdicts()),
 		"verdicts-empty":   verdicts(&Verdicts{Origin: Origin{Member: "m"}}),
+		"ask":              {Kind: KindAsk, Loan: &Loan{Origin: typicalVerdicts().Origin, Service: "payments", Nonce: 0xfeedfacecafebeef}},
+		"loan":             {Kind: KindLoan, Loan: &Loan{Origin: typicalVerdicts().Origin, Service: "payments", Nonce: 0xfeedfacecafebeef, Amount: MaxLoan / 3}},
+		"loan-largest":     {Kind: KindLoan, Loan: &Loan{Origin: largestOrigin, Service: strings.Repeat("s", coord.MaxName), Nonce: 1<<64 - 1, Amount: MaxLoan}},
+		"loan-empty":       {Kind: KindLoan, Loan: &Loan{Origin: Origin{Member: "m"}, Service: "s"}},
 		"verdicts-max-age": verdicts(&Verdicts{Origin: Origin{Member: "m"}, Age: MaxAge, Rows: []VerdictRow{{Service: "s", Endpoint: "e"}}}),
 	}
 }
 
 // encode encodes whichever message m is.
-func encode(m Message) ([]byte, error) {
-	if m.Kind == KindReport {
-		return AppendReport(nil, m.Report)
+func encode(m Message) ([]byte, error) { return appendMessage(nil, m) }
+
+func appendMessage(dst []byte, m Message) ([]byte, error) {
+	switch m.Kind {
+	case KindReport:
+		return AppendReport(dst, m.Report)
+	case KindAsk:
+		return AppendAsk(dst, m.Loan)
+	case KindLoan:
+		return AppendLoan(dst, m.Loan)
 	}
-	return AppendVerdicts(nil, m.Verdicts)
+	return AppendVerdicts(dst, m.Verdicts)
 }
 
 func mustEncode(t testing.TB, m Message) []byte {

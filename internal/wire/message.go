@@ -7,16 +7,20 @@
 //
 //	report   = kind (1 byte) | version (1 byte) | section*
 //	verdicts = kind (1 byte) | version (1 byte) | age (4 bytes) | section*
+//	ask      = kind (1 byte) | version (1 byte) | section*
+//	loan     = kind (1 byte) | version (1 byte) | section*
 //	section  = tag (uvarint) | length (uvarint) | payload
 //
 // where age is in milliseconds, big endian, at a fixed place so that a relay
-// can add to it without decoding the rest. Both kinds have the same sections:
+// can add to it without decoding the rest. The sections are:
 //
 //	1 origin   member | incarnation | seq
 //	2 service  name | row row*
+//	3 loan     name of a service | nonce | amount, in loans only
 //	row        length (uvarint) | fields
 //
-// There is one origin and any number of service sections. The section carries
+// Every message has one origin, reports and verdicts any number of service
+// sections, asks and loans one loan section. The section carries
 // the service's name for all of its rows; two neighbouring sections never name
 // the same service. Rows keep their order, so rows of one service should be
 // neighbours: a service that comes back after another costs its name again. The
@@ -89,6 +93,8 @@ type Kind uint8
 const (
 	KindReport   Kind = 1 // a member to the stewards of its services
 	KindVerdicts Kind = 2 // a steward to everybody, or in answer to a report
+	KindAsk      Kind = 3 // a member short of a retry to another one
+	KindLoan     Kind = 4 // the answer
 )
 
 // Origin says who wrote a message, and orders the messages of one writer. A
@@ -172,9 +178,10 @@ func (s State) String() string {
 }
 
 // Message is a decoded message: exactly one of the pointers is set, as Kind
-// says.
+// says. Asks and loans share one.
 type Message struct {
 	Kind     Kind
 	Report   *Report
 	Verdicts *Verdicts
+	Loan     *Loan
 }

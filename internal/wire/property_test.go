@@ -100,10 +100,29 @@ func orNil[R any](rows []R) []R {
 	return rows
 }
 
-func genMessage(rows int) *rapid.Generator[Message] {
+// genTable is a message with rows.
+func genTable(rows int) *rapid.Generator[Message] {
 	return rapid.OneOf(
 		rapid.Map(genReport(rows), func(r *Report) Message { return Message{Kind: KindReport, Report: r} }),
 		rapid.Map(genVerdicts(rows), func(v *Verdicts) Message { return Message{Kind: KindVerdicts, Verdicts: v} }),
+	)
+}
+
+func genMessage(rows int) *rapid.Generator[Message] {
+	return rapid.OneOf(
+		genTable(rows),
+		rapid.Custom(func(t *rapid.T) Message {
+			l := &Loan{
+				Origin:  genOrigin(t),
+				Service: genName(coord.MaxName).Draw(t, "service"),
+				Nonce:   rapid.Uint64().Draw(t, "nonce"),
+			}
+			if rapid.Bool().Draw(t, "ask") {
+				return Message{Kind: KindAsk, Loan: l}
+			}
+			l.Amount = rapid.Uint64Range(0, MaxLoan).Draw(t, "amount")
+			return Message{Kind: KindLoan, Loan: l}
+		}),
 	)
 }
 
@@ -134,13 +153,7 @@ func TestRoundTrip(t *testing.T) {
 func TestAppend(t *testing.T) {
 	for name, m := range goldenMessages() {
 		want := "before" + string(mustEncode(t, m))
-		dst := append(make([]byte, 0, 4096), "before"...)
-		var err error
-		if m.Kind == KindReport {
-			dst, err = AppendReport(dst, m.Report)
-		} else {
-			dst, err = AppendVerdicts(dst, m.Verdicts)
-		}
+		dst, err := appendMessage(append(make([]byte, 0, 4096), "before"...), m)
 		if err != nil || string(dst) != want {
 			t.Errorf("%s: got %x, error %v\nwant %x", name, dst, err, want)
 		}
@@ -152,7 +165,7 @@ func TestAppend(t *testing.T) {
 // had room for the first row of the next.
 func TestSplit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m := genMessage(90).Draw(t, "message")
+		m := genTable(90).Draw(t, "message")
 		seq := rapid.Uint64().Draw(t, "before the first seq")
 		next := func() uint64 { seq++; return seq }
 		want := seq
