@@ -66,6 +66,7 @@ type Cluster struct {
 	delegate  *delegate
 	queue     memberlist.TransmitLimitedQueue
 
+	loans      chan struct{} // holds one signal
 	stopDriver chan struct{}
 	driverDone chan struct{}
 	stopJoiner context.CancelFunc
@@ -109,6 +110,7 @@ func (c *Cluster) CoordService(name string) *coord.Service {
 			return nil
 		}
 		s = coord.NewService(name)
+		s.WakeForLoans(c.wakeForLoans)
 		c.services[name] = s
 	}
 	return s

@@ -82,6 +82,8 @@ func (d *driver) run(stop <-chan struct{}) {
 			d.deliver(m)
 		case <-d.c.roster.changed:
 			d.meet(coord.Now())
+		case <-d.c.loans:
+			d.ask(coord.Now())
 		case <-timer.C:
 			now := coord.Now()
 			d.late(now - due)
@@ -212,6 +214,12 @@ func (d *driver) apply(now time.Duration, out *node.Output) {
 			d.sum.sendErrors++
 		}
 	}
+	d.gossip(now, out)
+	d.lending(now, out)
+}
+
+// gossip hands what is for everybody to memberlist.
+func (d *driver) gossip(now time.Duration, out *node.Output) {
 	if len(d.addrs) == 0 {
 		return
 	}
@@ -291,6 +299,7 @@ func (d *driver) observe(now time.Duration) {
 // resign puts local rules back in force: nobody will renew any advice.
 func (d *driver) resign() {
 	for _, s := range d.order {
+		s.svc.OpenLoans(false)
 		for _, u := range s.endpoints {
 			was := u.ep.Advice()
 			a := coord.Advice{Phi: coord.PhiFull, Tag: was.Tag, Era: was.Era, Thr: was.Thr}

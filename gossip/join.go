@@ -104,6 +104,7 @@ func start(ctx context.Context, c Config) (*Cluster, *joiner, error) {
 		name:       memberName(),
 		maxCast:    udpBuffer - castOverhead - len(c.Cluster),
 		bridge:     mlog.New(c.Logger),
+		loans:      make(chan struct{}, 1),
 		stopDriver: make(chan struct{}),
 		driverDone: make(chan struct{}),
 		gone:       make(chan struct{}),

@@ -8,7 +8,7 @@
 //
 // A node has two halves. As a member it reports what it saw to the stewards of
 // the services it uses (report.go), and makes advice of the verdicts it hears
-// (view.go). As a steward of the services it ranks in the top three for, it runs
+// (view.go); it borrows tokens for retries, and lends them (loan.go). As a steward of the services it ranks in the top three for, it runs
 // package law on the reports of others (steward.go). Which names it keeps, of
 // those it uses and those that others come up with, is in names.go.
 //
@@ -26,6 +26,8 @@
 //     they use the service themselves or not; otherwise they could not tell what
 //     is in force.
 //  6. Reports go out at a fixed rate whatever the outcomes were.
-//  7. No member can crowd out, with names that it makes up, what this member
+//  7. A loan is credited once, to whom it was promised, and only if it was asked
+//     for; its lender has been debited before it is sent.
+//  8. No member can crowd out, with names that it makes up, what this member
 //     uses or what two others speak of.
 package node

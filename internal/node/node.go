@@ -31,6 +31,7 @@ type Node struct {
 	ticked   bool
 	measured time.Duration // when the load was
 
+	loans lending
 	stats Stats
 	out   Output
 	tape  *Tape // nil: nothing is recorded
@@ -55,12 +56,16 @@ type service struct {
 
 	toldFellows time.Duration // when the other stewards were told last
 	demand      uint64        // first tries when the load was measured last
+
+	loansOpen   bool // as told last
+	loansPaused time.Duration
+	empty       int // answers to asks, in a row
 }
 
 // New returns a node that knows of nobody but itself. The incarnation orders
 // processes that share a name; names should be unique to one start of a process.
 func New(self string, incarnation uint64) *Node {
-	n := &Node{self: self, incarnation: incarnation, services: map[string]*service{}, sole: map[string]int{}}
+	n := &Node{self: self, incarnation: incarnation, services: map[string]*service{}, sole: map[string]int{}, loans: newLending()}
 	n.SetMembers(NewRoster([]string{self}))
 	return n
 }
@@ -73,6 +78,10 @@ type Output struct {
 
 	Decisions []Decision // what this node, as a steward, has decided anew
 	Loads     []Load     // of the services in use, each second
+
+	Asked   []Asked   // to be answered by Lend
+	Credits []Credit  // for this process's budgets
+	Lending []Lending // changes of whether there is anybody to ask
 }
 
 // Decision is a change of what this node says of an endpoint as its steward.
@@ -156,6 +165,7 @@ func (n *Node) Tick(now time.Duration, samples []Samples, health uint8) *Output 
 	n.measure(now, samples)
 	n.decide(now)
 	n.advise(now)
+	n.lend(now)
 	n.expire(now)
 	n.tape.tick(now, samples, health, &n.out)
 	return &n.out
@@ -176,6 +186,10 @@ func (n *Node) Deliver(now time.Duration, data []byte) *Output {
 		n.heardReport(now, m.Report)
 	case m.Kind == wire.KindVerdicts:
 		n.heardVerdicts(now, m.Verdicts)
+	case m.Kind == wire.KindAsk:
+		n.heardAsk(now, m.Loan)
+	case m.Kind == wire.KindLoan:
+		n.heardLoan(now, m.Loan)
 	}
 	n.tape.deliver(now, data, &n.out)
 	return &n.out

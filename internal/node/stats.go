@@ -16,11 +16,12 @@ const (
 	DropNotSteward             // a verdict by a member that is not a steward of the service
 	DropNotMine                // a report about a service that this node does not watch over
 	DropFull                   // one service, endpoint or reporter too many
+	DropPaced                  // one wish for a loan too many in a second
 	NumDrops
 )
 
 func (d Drop) String() string {
-	return [...]string{"stale", "stranger", "not-steward", "not-mine", "full"}[d]
+	return [...]string{"stale", "stranger", "not-steward", "not-mine", "full", "paced"}[d]
 }
 
 // Stats counts what a node has handled since it started.
@@ -28,6 +29,9 @@ type Stats struct {
 	Received  uint64 // messages
 	Reports   uint64 // rows taken in
 	Verdicts  uint64 // rows taken in
+	Asks      uint64 // wishes for a loan sent
+	Lent      uint64 // loans sent
+	Borrowed  uint64 // loans taken in
 	Dropped   [NumDrops]uint64
 	Malformed [wire.NumErrorKinds]uint64
 }

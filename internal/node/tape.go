@@ -1,23 +1,16 @@
 package node
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
 	"github.com/murmuration-go/murmuration/internal/wire"
 )
 
-const (
-	tapeVersion = 1
-	tapeBytes   = 64 << 20 // that one tape may hold, about
-)
+const tapeBytes = 64 << 20 // that one tape may hold, about
 
 // Tape is what one node was told, call by call, and what it answered. Since a
 // node draws on nothing else, a fresh one that is told the same answers the same,
@@ -38,19 +31,26 @@ type Tape struct {
 
 // Call is one call into a node and what came of it.
 type Call struct {
-	Do  string        `json:"do"` // members, tick or deliver
+	Do  string        `json:"do"` // members, tick, deliver, ask or lend
 	Now time.Duration `json:"now,omitempty"`
 
 	Names   []string  `json:"names,omitempty"`
 	Samples []Samples `json:"samples,omitempty"`
 	Health  uint8     `json:"health,omitempty"`
 	Data    []byte    `json:"data,omitempty"`
+	Service string    `json:"service,omitempty"`
+	Random  uint64    `json:"random,omitempty"`
+	Loan    *Asked    `json:"loan,omitempty"`
+	Amount  int64     `json:"amount,omitempty"`
 
 	Sends     []Send      `json:"sends,omitempty"`
 	Casts     []TapedCast `json:"casts,omitempty"`
 	Advice    []Advice    `json:"advice,omitempty"`
 	Decisions []Decision  `json:"decisions,omitempty"`
 	Loads     []Load      `json:"loads,omitempty"`
+	Asked     []Asked     `json:"asked,omitempty"`
+	Credits   []Credit    `json:"credits,omitempty"`
+	Lending   []Lending   `json:"lending,omitempty"`
 }
 
 // TapedCast is a Cast. Its key is bytes, for it need not be UTF-8.
@@ -61,6 +61,8 @@ const (
 	doMembers = "members"
 	doTick    = "tick"
 	doDeliver = "deliver"
+	doAsk     = "ask"
+	doLend    = "lend"
 )
 
 // Record puts the node's members and all further calls on a tape, which must be
@@ -92,6 +94,18 @@ func (t *Tape) deliver(now time.Duration, data []byte, out *Output) {
 	}
 }
 
+func (t *Tape) ask(now time.Duration, service string, r uint64, out *Output) {
+	if t != nil {
+		t.add(Call{Do: doAsk, Now: now, Service: service, Random: r}, out)
+	}
+}
+
+func (t *Tape) lend(now time.Duration, a Asked, amount int64, out *Output) {
+	if t != nil {
+		t.add(Call{Do: doLend, Now: now, Loan: &a, Amount: amount}, out)
+	}
+}
+
 // add copies a call, since all of it belongs to others, and what it returned.
 func (t *Tape) add(c Call, out *Output) {
 	c.Samples = slices.Clone(c.Samples)
@@ -107,6 +121,7 @@ func (t *Tape) add(c Call, out *Output) {
 			c.Casts = append(c.Casts, TapedCast{[]byte(x.Key), bytes.Clone(x.Data)})
 		}
 		c.Advice, c.Decisions, c.Loads = slices.Clone(out.Advice), slices.Clone(out.Decisions), slices.Clone(out.Loads)
+		c.Asked, c.Credits, c.Lending = slices.Clone(out.Asked), slices.Clone(out.Credits), slices.Clone(out.Lending)
 	}
 	if !t.room(&c) {
 		t.Lost++
@@ -119,7 +134,7 @@ func (t *Tape) add(c Call, out *Output) {
 // a call that was left out.
 func (t *Tape) room(c *Call) bool {
 	const call, item = 256, 256 // rounded up: what the fixed parts take
-	size := call + len(c.Data) + 64*len(c.Names) + item*(len(c.Sends)+len(c.Casts)+2*len(c.Advice)+2*len(c.Decisions)+len(c.Loads))
+	size := call + len(c.Data) + 64*len(c.Names) + item*(len(c.Sends)+len(c.Casts)+2*len(c.Advice)+2*len(c.Decisions)+len(c.Loads)+len(c.Asked)+len(c.Credits)+len(c.Lending))
 	for i := range c.Samples {
 		size += item * (1 + len(c.Samples[i].Endpoints))
 	}
@@ -151,6 +166,13 @@ func (t *Tape) Replay() error {
 			out = n.Tick(c.Now, c.Samples, c.Health)
 		case doDeliver:
 			out = n.Deliver(c.Now, c.Data)
+		case doAsk:
+			out = n.Ask(c.Now, c.Service, c.Random)
+		case doLend:
+			if c.Loan == nil {
+				return fmt.Errorf("node: tape of %s: call %d: a loan to nobody", t.Name, i)
+			}
+			out = n.Lend(c.Now, *c.Loan, c.Amount)
 		default:
 			return fmt.Errorf("node: tape of %s: call %d: there is no call %q", t.Name, i, c.Do)
 		}
@@ -173,17 +195,18 @@ func (c *Call) compare(out *Output) error {
 		firstDifference("cast", c.Casts, casts,
 			func(a, b TapedCast) bool { return bytes.Equal(a.Key, b.Key) && bytes.Equal(a.Data, b.Data) },
 			func(x TapedCast) string { return fmt.Sprintf("of key %q: %s", x.Key, readable(x.Data)) }),
-		firstDifference("advice", c.Advice, out.Advice,
-			func(a, b Advice) bool { return a == b },
-			func(a Advice) string { return fmt.Sprintf("%+v", a) }),
-		firstDifference("decision", c.Decisions, out.Decisions,
-			func(a, b Decision) bool { return a == b },
-			func(d Decision) string { return fmt.Sprintf("%+v", d) }),
-		firstDifference("load", c.Loads, out.Loads,
-			func(a, b Load) bool { return a == b },
-			func(l Load) string { return fmt.Sprintf("%+v", l) }),
+		firstDifference("advice", c.Advice, out.Advice, equal[Advice], show[Advice]),
+		firstDifference("decision", c.Decisions, out.Decisions, equal[Decision], show[Decision]),
+		firstDifference("load", c.Loads, out.Loads, equal[Load], show[Load]),
+		firstDifference("wish for a loan", c.Asked, out.Asked, equal[Asked], show[Asked]),
+		firstDifference("credit", c.Credits, out.Credits, equal[Credit], show[Credit]),
+		firstDifference("lending", c.Lending, out.Lending, equal[Lending], show[Lending]),
 	)
 }
+
+func equal[T comparable](a, b T) bool { return a == b }
+
+func show[T any](v T) string { return fmt.Sprintf("%+v", v) }
 
 // firstDifference shows the first place where two lists are not the same.
 func firstDifference[T any](what string, taped, now []T, same func(a, b T) bool, show func(T) string) error {
@@ -209,68 +232,10 @@ func readable(data []byte) string {
 	switch {
 	case err != nil:
 		return fmt.Sprintf("%v [%x]", err, data)
-	case m.Kind == wire.KindReport:
+	case m.Report != nil:
 		return fmt.Sprintf("report %+v [%x]", *m.Report, data)
+	case m.Loan != nil:
+		return fmt.Sprintf("loan %+v [%x]", *m.Loan, data)
 	}
 	return fmt.Sprintf("verdicts %+v [%x]", *m.Verdicts, data)
-}
-
-// tapeHead is the first line of a written tape; each further one is a Call.
-type tapeHead struct {
-	Version     int    `json:"tape"`
-	Name        string `json:"name"`
-	Incarnation uint64 `json:"incarnation"`
-	Calls       int    `json:"calls"`
-	Lost        int    `json:"lost,omitempty"`
-}
-
-// Write writes the tape as lines of JSON. Names must be UTF-8, as those of all
-// that can be told to others are.
-func (t *Tape) Write(w io.Writer) error {
-	b := bufio.NewWriter(w)
-	e := json.NewEncoder(b)
-	if err := e.Encode(tapeHead{tapeVersion, t.Name, t.Incarnation, len(t.Calls), t.Lost}); err != nil {
-		return fmt.Errorf("node: write tape: %w", err)
-	}
-	for i := range t.Calls {
-		if err := e.Encode(&t.Calls[i]); err != nil {
-			return fmt.Errorf("node: write tape: call %d: %w", i, err)
-		}
-	}
-	if err := b.Flush(); err != nil {
-		return fmt.Errorf("node: write tape: %w", err)
-	}
-	return nil
-}
-
-// ReadTape reads what Write wrote. It fails on a tape that is of another version,
-// incomplete or larger than one could have grown.
-func ReadTape(r io.Reader) (*Tape, error) {
-	d := json.NewDecoder(r)
-	d.DisallowUnknownFields()
-	var head tapeHead
-	if err := d.Decode(&head); err != nil {
-		return nil, fmt.Errorf("node: read tape: first line: %w", err)
-	}
-	if head.Version != tapeVersion {
-		return nil, fmt.Errorf("node: read tape: it is of version %d; this is %d", head.Version, tapeVersion)
-	}
-	t := &Tape{Name: head.Name, Incarnation: head.Incarnation}
-	for {
-		var c Call
-		err := d.Decode(&c)
-		switch {
-		case errors.Is(err, io.EOF) && len(t.Calls) == head.Calls:
-			t.Lost = head.Lost
-			return t, nil
-		case errors.Is(err, io.EOF):
-			err = io.ErrUnexpectedEOF
-		case err == nil && (len(t.Calls) == head.Calls || !t.room(&c)):
-			err = errors.New("the tape is too long")
-		}
-		if err != nil {
-			return nil, fmt.Errorf("node: read tape: after %d calls of %d: %w", len(t.Calls), head.Calls, err)
-		}
-		t.Calls = append(t.Calls, c)
-	}
 }

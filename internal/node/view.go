@@ -153,6 +153,7 @@ func (n *Node) adviseOn(now time.Duration, s *service, endpoint string, v *view)
 	// tells it; otherwise nobody looks at the age.
 	if next.InForce() || next != was {
 		n.out.Advice = append(n.out.Advice, Advice{s.name, endpoint, next})
+		n.lendingOf(now, s)
 	}
 }
 

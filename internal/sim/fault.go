@@ -13,6 +13,7 @@ import (
 type lies struct {
 	report  func(*wire.ReportRow)
 	verdict func(*wire.VerdictRow)
+	lend    bool
 	garble  float64 // share of its messages with bits flipped
 }
 
@@ -22,12 +23,15 @@ func (m *Member) LieInReports(f func(*wire.ReportRow)) { m.lies.report = f }
 // LieInVerdicts is the same for its verdicts.
 func (m *Member) LieInVerdicts(f func(*wire.VerdictRow)) { m.lies.verdict = f }
 
+// LieInLoans lets the member promise whole tokens that it does not have.
+func (m *Member) LieInLoans(lie bool) { m.lies.lend = lie }
+
 // Garble flips bits in a share of the member's messages.
 func (m *Member) Garble(share float64) { m.lies.garble = share }
 
 // Honest reports whether the member tells what it has seen.
 func (m *Member) Honest() bool {
-	return m.lies.report == nil && m.lies.verdict == nil && m.lies.garble == 0
+	return m.lies.report == nil && m.lies.verdict == nil && m.lies.garble == 0 && !m.lies.lend
 }
 
 // Forged reports whether any message was ever made to say something else than its

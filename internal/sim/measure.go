@@ -7,6 +7,7 @@ import "github.com/murmuration-go/murmuration/internal/coord"
 type Counts struct {
 	Firsts, Attempts, Retries int
 	Refused                   int // first tries not sent
+	Wished                    int // retries that the policy would have made, had the budget and the cluster let it
 	Wanted                    []int
 	OK                        []int // calls that succeeded, by the second in which they arrived
 	Sent                      []int // attempts

@@ -31,6 +31,7 @@ type Member struct {
 	view    uint64   // version of the list of members that it has been told
 	width   int      // members in it
 	peers   []string // their names
+	waking  bool     // it is about to ask for loans
 
 	incarnation uint64
 
@@ -68,7 +69,8 @@ func (m *Member) start(w *World) {
 
 // coordinate makes the member a node of the cluster.
 func (m *Member) coordinate(w *World) {
-	m.node = node.New(m.Name, m.incarnation)
+	n := node.New(m.Name, m.incarnation)
+	m.node, m.waking = n, false
 	m.shared, m.eps, m.samples = nil, nil, nil
 	for _, s := range w.services {
 		svc := coord.NewService(s.Name)
@@ -77,10 +79,10 @@ func (m *Member) coordinate(w *World) {
 			eps = append(eps, svc.Endpoint(server.Name))
 		}
 		m.shared = append(m.shared, svc)
+		svc.WakeForLoans(func() { m.wake(w, n) })
 		m.eps = append(m.eps, eps)
 		m.samples = append(m.samples, node.Samples{Service: s.Name, Endpoints: make([]coord.Sample, len(eps))})
 	}
-	n := m.node
 	w.After(time.Duration(w.netRand.Int64N(int64(law.Tick))), func() { m.tick(w, n) })
 }
 
@@ -175,6 +177,7 @@ func (m *Member) apply(w *World, out *node.Output) {
 		w.messages.Casts++
 		m.casts.queue(w, m, c.Key, m.lies.tamper(w, m.Name, c.Data))
 	}
+	m.lending(w, out)
 }
 
 func (m *Member) publish(w *World, a *node.Advice) {

@@ -210,6 +210,7 @@ func (c *ours) Retry(now time.Duration, a *Attempt, _ Outcome) (time.Duration, b
 	if a.N >= c.options.MaxAttempts {
 		return 0, false
 	}
+	c.m.w.services[c.env.service].Count.Wished++
 	now = c.m.local(now)
 	at, mode := c.next(now, a.ours.tried)
 	if mode == coord.RetryNone {

@@ -83,6 +83,7 @@ type World struct {
 	net      Network
 	views    views
 	messages Messages
+	lending  Lending
 
 	arrivalRand, serverRand, clientRand, netRand, faultRand *rand.Rand
 }
@@ -177,6 +178,9 @@ func (w *World) Services() []*Service { return w.services }
 
 // Messages counts what members sent each other.
 func (w *World) Messages() Messages { return w.messages }
+
+// Lending counts what members lent each other.
+func (w *World) Lending() Lending { return w.lending }
 
 // Timeout is an attempt's.
 func (w *World) Timeout() time.Duration { return w.cfg.Timeout }

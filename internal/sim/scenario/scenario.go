@@ -11,7 +11,6 @@ package scenario
 import (
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -82,7 +81,8 @@ type Result struct {
 	Before     int      `json:"trips_before"`  // of them before the fault
 	NoLoad     int      `json:"not_load"`      // times that advice began to limit retries only, member by member
 	Acted      *float64 `json:"onset_s"`       // from the onset until 99 % of members act on it; null: never
-	Retried    float64  `json:"retry_share"`   // retries over failed first tries, during the fault
+	OnsetPeak  float64  `json:"onset_peak"`    // most attempts of a second over capacity, in the first 4 s
+	Retried    *float64 `json:"retry_share"`   // retries over those that the policy wanted, during the fault; null: it does not tell
 	Undimmed   int      `json:"still_limited"` // members still restricted at the end
 	Sent       float64  `json:"direct_bps"`    // bytes a second and member, reports and answers
 	Gossiped   float64  `json:"gossip_bps"`    // bytes a second and member
@@ -147,7 +147,7 @@ func (r *run) incident(s *Scenario) Result {
 	count := &r.Service(0).Count
 	before, noLoad := count.Trips, count.NoLoad
 	r.onset = r.Second()
-	start, firsts, retries, oks := r.Now(), count.Firsts, count.Retries, len(count.OK)
+	start, retries, wished := r.Now(), count.Retries, count.Wished
 	r.Tracef("--- %s: %s", s.ID, s.Title)
 	if s.fault != nil {
 		s.fault(r)
@@ -160,11 +160,7 @@ func (r *run) incident(s *Scenario) Result {
 	r.watchOnset(start)
 	r.Run(s.Lasts)
 	r.Tracef("--- the fault ends")
-	failed := float64(count.Firsts - firsts)
-	for _, n := range count.OK[min(oks, len(count.OK)):] {
-		failed -= float64(n)
-	}
-	retried := float64(count.Retries-retries) / math.Max(failed, 1)
+	retries, wished = count.Retries-retries, count.Wished-wished
 	r.Run(after + tail + 2*r.params.Timeout)
 	end := r.onset + int(s.Lasts/time.Second)
 	res := Result{
@@ -173,11 +169,15 @@ func (r *run) incident(s *Scenario) Result {
 		Amplification: count.Amplification(r.onset, end+10),
 		Peak:          r.server().Peak(r.onset+4, end+60, r.capacityAt),
 		Goodput:       count.Goodput(r.onset, end+60),
-		Trips:         count.Trips, Before: before, NoLoad: count.NoLoad - noLoad, Retried: retried, Undimmed: count.Restricted,
+		OnsetPeak:     r.server().Peak(r.onset, r.onset+4, r.capacityAt),
+		Trips:         count.Trips, Before: before, NoLoad: count.NoLoad - noLoad, Undimmed: count.Restricted,
 		Events: r.Events(), VirtualSec: (r.Now() - sim.Start).Seconds(),
 	}
 	for _, x := range r.params.Extras {
 		res.Extra = append(res.Extra, x.ID)
+	}
+	if wished > 0 {
+		res.Retried = pointer(float64(retries) / float64(wished))
 	}
 	if rec := count.Recovery(end, end+int((after+tail)/time.Second)); rec >= 0 {
 		res.Recovery = pointer(float64(rec))

@@ -1,0 +1,273 @@
+package node
+
+import (
+	"slices"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/rendezvous"
+	"github.com/murmuration-go/murmuration/internal/wire"
+)
+
+// Loans. A member whose budget is short of a retry asks two others, drawn at
+// random, while the retry's wait runs. Each may debit itself by up to half of what
+// it has, at most one token, and sends that; who has nothing says so. The answer
+// credits once, and only who has asked.
+//
+// Nobody asks or lends unless two stewards are heard and leave the service alone:
+// in trouble tokens would only feed it, and a member that hears nobody could not
+// know. Asking is paced, and pauses when answers come empty, for then there is
+// nothing to be had.
+const (
+	asksPerSecond = 10 // of a member, for all services; each goes to askedAtOnce others
+	askedAtOnce   = 2
+	lendsPerPeer  = 10 // answers a second to one other member
+	lendsMost     = 20 // answers a second to all of them
+	askLasts      = 2 * time.Second
+	emptyMost     = 3 // empty answers in a row that pause it
+	emptyPause    = time.Second
+)
+
+// lending is a node's state of loans.
+type lending struct {
+	asks, answers *rate.Limiter
+	out           []ask // not answered yet, oldest first
+	peers         map[string]*peer
+	second        time.Duration // that peers counts
+}
+
+// ask is a question that is on its way.
+type ask struct {
+	service *service
+	to      string
+	nonce   uint64
+	at      time.Duration
+}
+
+// peer is what a member has been answered in this second.
+type peer struct {
+	answers int
+	nonce   uint64 // of its last ask
+}
+
+// Asked is somebody's wish for a loan that may be granted: the answer is Lend.
+type Asked struct {
+	Service, From string
+	Nonce         uint64
+}
+
+// Credit is a loan that has come.
+type Credit struct {
+	Service string
+	Amount  int64 // in units of coord.TokenUnit
+}
+
+// Lending says whether there is anybody to ask for a loan.
+type Lending struct {
+	Service string
+	Open    bool
+}
+
+func newLending() lending {
+	return lending{
+		asks:    rate.NewLimiter(asksPerSecond, asksPerSecond),
+		answers: rate.NewLimiter(lendsMost, lendsMost),
+		peers:   map[string]*peer{},
+	}
+}
+
+// instant is a reading of the member's clock as package rate wants it.
+func instant(now time.Duration) time.Time { return time.Unix(0, 0).Add(now) }
+
+// Ask asks two other members for a loan. r is random: it says whom, and makes the
+// answers hard to forge.
+func (n *Node) Ask(now time.Duration, service string, r uint64) *Output {
+	n.out = Output{}
+	if s := n.services[service]; s != nil && n.mayAsk(now, s) && n.loans.asks.AllowN(instant(now), 1) {
+		for i, to := range n.others(r) {
+			nonce := mix(r + uint64(i) + 1)
+			data, err := wire.AppendAsk(nil, &wire.Loan{Origin: n.origin(), Service: s.name, Nonce: nonce})
+			if err != nil {
+				n.stats.malformed(err)
+				continue
+			}
+			n.loans.out = append(n.loans.out, ask{s, to, nonce, now})
+			n.out.Sends = append(n.out.Sends, Send{to, data})
+			n.stats.Asks++
+		}
+		n.lendingOf(now, s)
+	}
+	n.tape.ask(now, service, r, &n.out)
+	return &n.out
+}
+
+// mix64 of SplitMix64.
+func mix(z uint64) uint64 {
+	z += 0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+// others draws askedAtOnce different members, or as many as there are.
+func (n *Node) others(r uint64) (names []string) {
+	all := n.roster.members
+	at := slices.IndexFunc(all, func(m rendezvous.Member) bool { return m.Name == n.self })
+	count := len(all)
+	if at >= 0 {
+		count--
+	}
+	pick := func(i int) string {
+		if at >= 0 && i >= at {
+			i++
+		}
+		return all[i].Name
+	}
+	switch {
+	case count <= 0:
+		return nil
+	case count <= askedAtOnce:
+		for i := range count {
+			names = append(names, pick(i))
+		}
+		return names
+	}
+	first := int(mix(r) % uint64(count))
+	second := int(mix(^r) % uint64(count-1))
+	if second >= first {
+		second++
+	}
+	return []string{pick(first), pick(second)}
+}
+
+// calm reports whether the stewards of a service are heard and find nothing amiss.
+func (s *service) calm() bool {
+	heard := false
+	for _, v := range s.views {
+		if !v.own {
+			continue
+		}
+		if v.advice.InForce() {
+			return false
+		}
+		heard = heard || v.advice.Coordinated()
+	}
+	return heard
+}
+
+func (n *Node) mayAsk(now time.Duration, s *service) bool {
+	return s.used && now >= s.loansPaused && s.calm() && n.roster.Len() > 1 && n.loans.asks.TokensAt(instant(now)) >= 1
+}
+
+// lendingOf tells when it changes whether there is anybody to ask.
+func (n *Node) lendingOf(now time.Duration, s *service) {
+	if open := n.mayAsk(now, s); open != s.loansOpen {
+		s.loansOpen = open
+		n.out.Lending = append(n.out.Lending, Lending{s.name, open})
+	}
+}
+
+// lend takes the tick's part of the loans: what was not answered in time counts
+// as an empty answer.
+func (n *Node) lend(now time.Duration) {
+	l := &n.loans
+	late := 0
+	for late < len(l.out) && now-l.out[late].at >= askLasts {
+		l.out[late].service.gotNothing(now)
+		late++
+	}
+	l.out = slices.Delete(l.out, 0, late)
+	if now-l.second >= time.Second {
+		clear(l.peers)
+		l.second = now
+	}
+	for _, s := range n.order {
+		if s.used {
+			n.lendingOf(now, s)
+		}
+	}
+}
+
+func (s *service) gotNothing(now time.Duration) {
+	if s.empty++; s.empty >= emptyMost {
+		s.empty, s.loansPaused = 0, now+emptyPause
+	}
+}
+
+// heardAsk answers with nothing at once, or wants it answered by Lend.
+func (n *Node) heardAsk(now time.Duration, l *wire.Loan) {
+	from := l.Origin.Member
+	if from == n.self || !n.roster.Has(from) {
+		n.stats.Drop(DropStranger)
+		return
+	}
+	p := n.loans.peers[from]
+	if p == nil {
+		p = &peer{}
+		n.loans.peers[from] = p
+	}
+	switch {
+	case p.answers > 0 && p.nonce == l.Nonce:
+		n.stats.Drop(DropStale)
+		return
+	case p.answers >= lendsPerPeer || !n.loans.answers.AllowN(instant(now), 1):
+		n.stats.Drop(DropPaced)
+		return
+	}
+	p.answers++
+	p.nonce = l.Nonce
+	a := Asked{l.Service, from, l.Nonce}
+	if s := n.services[l.Service]; s == nil || !s.used || !s.calm() {
+		n.grant(a, 0)
+		return
+	}
+	n.out.Asked = append(n.out.Asked, a)
+}
+
+// Lend answers a wish for a loan with an amount that has been debited already, in
+// units of coord.TokenUnit.
+func (n *Node) Lend(now time.Duration, a Asked, amount int64) *Output {
+	n.out = Output{}
+	n.grant(a, amount)
+	n.tape.lend(now, a, amount, &n.out)
+	return &n.out
+}
+
+func (n *Node) grant(a Asked, amount int64) {
+	amount = min(max(amount, 0), coord.TokenUnit)
+	data, err := wire.AppendLoan(nil, &wire.Loan{Origin: n.origin(), Service: a.Service, Nonce: a.Nonce, Amount: uint64(amount)})
+	if err != nil {
+		n.stats.malformed(err)
+		return
+	}
+	n.out.Sends = append(n.out.Sends, Send{a.From, data})
+	if amount > 0 {
+		n.stats.Lent++
+	}
+}
+
+// heardLoan takes in an answer, if it is one.
+func (n *Node) heardLoan(now time.Duration, l *wire.Loan) {
+	i := slices.IndexFunc(n.loans.out, func(a ask) bool {
+		return a.nonce == l.Nonce && a.to == l.Origin.Member && a.service.name == l.Service
+	})
+	if i < 0 || now-n.loans.out[i].at >= askLasts {
+		n.stats.Drop(DropStale) // not asked for, answered already, or late
+		return
+	}
+	s := n.loans.out[i].service
+	n.loans.out = slices.Delete(n.loans.out, i, i+1)
+	switch {
+	case l.Amount == 0:
+		s.gotNothing(now)
+		n.lendingOf(now, s)
+	case s.calm():
+		s.empty = 0
+		n.stats.Borrowed++
+		n.out.Credits = append(n.out.Credits, Credit{s.name, int64(l.Amount)})
+	default: // in trouble there is to be no retry
+		n.stats.Drop(DropStale)
+	}
+}
