@@ -219,6 +219,9 @@ func (a *Account) Tokens(now time.Duration) float64 {
 	return a.ledger.Balance().Float()
 }
 
+// Balance is what the account holds, as it stands.
+func (a *Account) Balance() Tokens { return a.ledger.Balance() }
+
 // Books say where every token came from and went.
 func (a *Account) Books() Books { return a.ledger.Books() }
 

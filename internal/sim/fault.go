@@ -13,8 +13,9 @@ import (
 type lies struct {
 	report  func(*wire.ReportRow)
 	verdict func(*wire.VerdictRow)
-	lend    bool
-	garble  float64 // share of its messages with bits flipped
+	lend    bool                     // it promises what it has not
+	instead func(self string) []byte // sent in place of a message, unless it is nil
+	garble  float64                  // share of its messages with bits flipped
 }
 
 // LieInReports lets the member's reports say what f makes of them; nil ends it.
@@ -26,12 +27,16 @@ func (m *Member) LieInVerdicts(f func(*wire.VerdictRow)) { m.lies.verdict = f }
 // LieInLoans lets the member promise whole tokens that it does not have.
 func (m *Member) LieInLoans(lie bool) { m.lies.lend = lie }
 
+// SendInstead lets the member send what f makes, unless that is nil, in place of
+// its messages; nil ends it.
+func (m *Member) SendInstead(f func(self string) []byte) { m.lies.instead = f }
+
 // Garble flips bits in a share of the member's messages.
 func (m *Member) Garble(share float64) { m.lies.garble = share }
 
 // Honest reports whether the member tells what it has seen.
 func (m *Member) Honest() bool {
-	return m.lies.report == nil && m.lies.verdict == nil && m.lies.garble == 0 && !m.lies.lend
+	return m.lies.report == nil && m.lies.verdict == nil && m.lies.garble == 0 && !m.lies.lend && m.lies.instead == nil
 }
 
 // Forged reports whether any message was ever made to say something else than its
@@ -43,6 +48,12 @@ func (w *World) Forged() bool { return w.forged }
 func (l *lies) tamper(w *World, self string, data []byte) []byte {
 	if l.garble > 0 && w.faultRand.Float64() < l.garble {
 		return garbled(w, data)
+	}
+	if l.instead != nil {
+		if other := l.instead(self); other != nil {
+			w.forged = true
+			return other
+		}
 	}
 	if l.report == nil && l.verdict == nil {
 		return data
@@ -73,8 +84,11 @@ func (l *lies) tamper(w *World, self string, data []byte) []byte {
 	return lied
 }
 
+// Garbled reports whether bits of any message were ever flipped.
+func (w *World) Garbled() bool { return w.garbled }
+
 func garbled(w *World, data []byte) []byte {
-	w.forged = true
+	w.forged, w.garbled = true, true
 	data = bytes.Clone(data)
 	for range 1 + w.faultRand.IntN(4) {
 		if len(data) > 0 {

@@ -79,6 +79,14 @@ func (m *Member) service(name string) *coord.Service {
 	return nil
 }
 
+// Purse is the member's budget for the i-th service, nil if it has none.
+func (m *Member) Purse(i int) coord.Purse {
+	if i >= len(m.shared) {
+		return nil
+	}
+	return m.shared[i].Purse()
+}
+
 func (m *Member) purse(service string) coord.Purse {
 	if s := m.service(service); s != nil {
 		return s.Purse()

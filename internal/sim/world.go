@@ -70,6 +70,7 @@ type World struct {
 	events   uint64
 	stopped  bool
 	forged   bool
+	garbled  bool
 	watch    Watch
 	answers  line
 	timeouts line

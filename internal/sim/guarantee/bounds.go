@@ -28,6 +28,9 @@ const (
 // one of two: a restriction takes two, and of two members that call now and then
 // each is for seconds the only one to report, whose word binds nobody else.
 func (c *Checker) Sent(w *sim.World, m *sim.Member, service int, a *sim.Attempt) {
+	if a.N > 1 {
+		c.budget(w, service)
+	}
 	p := place{service, a.Endpoint}
 	since, down := c.down[p]
 	if !down || a.N > 1 || m.Node() == nil || m.Advice(service, a.Endpoint).Fresh < 2 {
@@ -86,24 +89,6 @@ func (c *Checker) bounded(w *sim.World, m *sim.Member) {
 	z := m.Node().Sizes()
 	c.check(w, "G9", z.Services <= node.MaxKnown && z.Views <= 3*coord.MaxEndpoints && z.Duties <= coord.MaxEndpoints &&
 		z.Callers <= len(w.Members()) && z.Reporters <= law.MaxReporters, "%s keeps %+v", m.Name, z)
-}
-
-// The budget of members that are used as they are shipped.
-const (
-	ratio   = .1
-	stipend = 10 // a second
-	purse   = 2 + 1
-)
-
-// budget checks G1 for the whole history: the cluster's retries stay within a
-// tenth of the first tries, the stipend, and what every process may hold and owe.
-func (c *Checker) budget(w *sim.World) {
-	for _, s := range w.Services() {
-		n := &s.Count
-		sent := n.Attempts - n.Retries
-		bound := ratio*float64(sent) + stipend*(w.Now()-sim.Start).Seconds() + purse*float64(w.Processes())
-		c.check(w, "G1", float64(n.Retries) <= bound, "%d retries for %d first tries; the budget is %.0f", n.Retries, sent, bound)
-	}
 }
 
 // letGo is how long after all faults have ended an endpoint may still be dimmed:

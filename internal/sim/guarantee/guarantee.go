@@ -6,7 +6,7 @@
 // means what they may make of it. What the guarantees except is excepted here
 // too, each time with the reason.
 //
-//	G1  the cluster's retries stay within the budget
+//	G1  the cluster's retries stay within the budget, and tokens are never copied
 //	G3  advice restricts no more than two stewards agree on; and one broken
 //	    member dims no healthy endpoint for others
 //	G4  what is old counts for nothing, and advice without fresh verdicts fades
@@ -56,6 +56,9 @@ type Checker struct {
 	dirty   []touched // whose advice this event has changed
 	witness witness
 
+	stipend float64 // a second, that members mint
+	spent   Budget
+
 	// Probes is the most first tries that an endpoint got while down, over
 	// what G5 means by few.
 	Probes float64
@@ -72,7 +75,8 @@ type place struct{ service, endpoint int }
 // New returns a checker.
 func New() *Checker {
 	return &Checker{
-		checks: map[string]uint64{}, books: map[*sim.Member]*book{},
+		stipend: stipend,
+		checks:  map[string]uint64{}, books: map[*sim.Member]*book{},
 		down: map[place]time.Duration{}, known: map[touched]bool{}, probes: map[place][]time.Duration{},
 	}
 }
@@ -190,7 +194,7 @@ func (c *Checker) Ticked(w *sim.World, m *sim.Member) {
 		}
 	}
 	c.bounded(w, m)
-	c.budget(w)
+	c.conserved(w, m)
 	c.letsGo(w, m)
 	c.witness.ticked(c, w, m)
 }

@@ -78,6 +78,9 @@ func setupCommands() []command {
 	return []command{
 		{name: "seed", form: form(number("N", 0, 1<<64-1)), setup: func(r *run, l *Line) { r.config.Seed = l.N }},
 		{name: "members", form: form(number("N", 1, maxMembers)), setup: func(r *run, l *Line) { r.config.Members = int(l.N) }},
+		// The members' retry budgets: the stipend strictly bounded, by the most
+		// members that there can be; as shipped; or without one.
+		{name: "budget", form: form(choice(budgetStrict, budgetElastic, budgetBare)), setup: func(r *run, l *Line) { r.budget = l.Word }},
 		// The timeout of an attempt.
 		{name: "timeout", form: form(span()), setup: func(r *run, l *Line) { r.config.Timeout = l.For }},
 		// Zones have an endpoint each, and share the members; it is the

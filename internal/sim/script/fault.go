@@ -211,6 +211,8 @@ func (r *run) honest(l *Line) {
 		}
 		m.LieInReports(nil)
 		m.LieInVerdicts(nil)
+		m.LieInLoans(false)
+		m.SendInstead(nil)
 		m.Garble(0)
 	})
 }
@@ -223,6 +225,9 @@ func (r *run) lie(l *Line) {
 		}
 		r.lies(l, func(m *sim.Member) { m.LieInVerdicts(lie) })
 		return
+	}
+	if l.Word == lieLends {
+		r.lies(l, func(m *sim.Member) { m.LieInLoans(true) })
 	}
 	for _, lie := range sim.Lies() {
 		if lie.Name == l.Word {
@@ -280,6 +285,8 @@ func (r *run) mend() {
 	for _, m := range r.w.Live() {
 		m.LieInReports(nil)
 		m.LieInVerdicts(nil)
+		m.LieInLoans(false)
+		m.SendInstead(nil)
 		m.Garble(0)
 	}
 	r.w.SetNetwork(sim.Network{})

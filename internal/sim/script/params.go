@@ -190,6 +190,10 @@ const (
 	lieWell   = "well"
 )
 
+// lieLends is a member's lie beside those of its reports: it promises loans that
+// it does not have.
+const lieLends = "lends what it has not"
+
 // lie is what a member or a steward says, the rest of the line.
 func lie() param {
 	return param{name: "LIE", write: func(l *Line) string { return l.Word },
@@ -197,7 +201,7 @@ func lie() param {
 			l.Word = strings.Join(words, " ")
 			known := []string{lieClosed, lieWell}
 			if l.Who.Kind == "member" {
-				known = known[:0]
+				known = []string{lieLends}
 				for _, lie := range sim.Lies() {
 					known = append(known, lie.Name)
 				}

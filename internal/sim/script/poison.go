@@ -16,6 +16,8 @@ import (
 // has heard of.
 func (r *run) poison(m *sim.Member) {
 	v := venom{r.w.FaultRand()}
+	m.LieInLoans(true)
+	m.SendInstead(v.loan)
 	m.LieInReports(func(row *wire.ReportRow) {
 		v.names(&row.Service, &row.Endpoint)
 		row.Health, row.L0 = uint8(v.IntN(256)), v.span()
@@ -49,6 +51,22 @@ func (v venom) count() uint64 {
 		return v.Uint64N(1000)
 	}
 	return v.Uint64() >> v.IntN(64)
+}
+
+// loan makes up a wish for a loan or, unasked, a loan, now and then.
+func (v venom) loan(self string) []byte {
+	if v.IntN(4) > 0 {
+		return nil
+	}
+	l := &wire.Loan{Origin: wire.Origin{Member: self, Incarnation: v.count(), Seq: v.count()}, Service: "svc", Nonce: v.count()}
+	v.names(&l.Service)
+	if v.IntN(2) == 0 {
+		data, _ := wire.AppendAsk(nil, l)
+		return data
+	}
+	l.Amount = v.count() % (wire.MaxLoan + 1)
+	data, _ := wire.AppendLoan(nil, l)
+	return data
 }
 
 func (v venom) span() time.Duration { return v.sum() % (wire.MaxSpan + 1) }

@@ -141,6 +141,7 @@ func (d *draw) setup() {
 	if d.IntN(3) > 0 {
 		d.say(d.network())
 	}
+	d.say(Line{Name: "budget", Word: pick(d, budgetStrict, budgetStrict, budgetElastic, budgetBare)})
 }
 
 // endpoint draws what kind of server it is.
@@ -274,7 +275,9 @@ func (d *draw) liar(l Line) {
 	case l.Name == "lie" && l.Who.Kind == "steward":
 		l.Word = pick(d, lieClosed, lieWell)
 	case l.Name == "lie":
-		l.Word = pick(d, sim.Lies()...).Name
+		if l.Word = pick(d, sim.Lies()...).Name; d.IntN(5) == 0 {
+			l.Word = lieLends
+		}
 	}
 	d.say(l)
 }

@@ -2,12 +2,14 @@ package script
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/murmuration-go/murmuration/internal/ledger"
 	"github.com/murmuration-go/murmuration/internal/rendezvous"
 	"github.com/murmuration-go/murmuration/internal/sim"
 	"github.com/murmuration-go/murmuration/internal/sim/guarantee"
@@ -30,6 +32,9 @@ type Outcome struct {
 	Events  uint64
 	Elapsed time.Duration // virtual
 
+	Kind     string // of budget
+	Budget   guarantee.Budget
+	Lending  sim.Lending
 	Members  int // that live
 	Calls    Sums
 	Messages sim.Messages
@@ -44,6 +49,8 @@ type run struct {
 	service sim.ServiceConfig
 	server  sim.ServerConfig // of each endpoint
 	loaded  bool             // the script says what the load is
+	budget  string           // one of the words below; "" is elastic
+	joins   int              // that the script holds
 
 	w     *sim.World // nil until the setup is over
 	watch watch
@@ -55,6 +62,25 @@ type run struct {
 	mended  time.Duration
 	garbled bool // messages of anybody have been
 	shown   shown
+}
+
+// The kinds of budget.
+const (
+	budgetStrict  = "strict"
+	budgetElastic = "elastic"
+	budgetBare    = "bare"
+)
+
+// rules are those of the members' budgets.
+func (r *run) rules() (rules ledger.Rules) {
+	switch r.budget {
+	case budgetStrict:
+		rules.MaxMembers = r.config.Members + r.joins
+	case budgetBare:
+		rules.Stipend = -1
+		r.watch.NoStipend()
+	}
+	return rules
 }
 
 // gate lets the trace pass while it is on, and indents what passes.
@@ -85,9 +111,6 @@ func Run(s Script, o Options) (*Outcome, error) {
 	if o.Output == nil {
 		o.Output = io.Discard
 	}
-	if o.Strategy.New == nil {
-		o.Strategy = sim.Ours(sim.Options{})
-	}
 	r := &run{config: sim.Config{Members: 12, Strategy: o.Strategy}}
 	r.server.Capacity = 1000
 	r.trace.to, r.trace.all = o.Output, o.Trace
@@ -97,6 +120,11 @@ func Run(s Script, o Options) (*Outcome, error) {
 	}
 	if o.Trace || slices.ContainsFunc(s, func(l Line) bool { return l.Name == "trace" }) {
 		r.config.Trace = &r.trace
+	}
+	for i := range s {
+		if s[i].Name == "join" {
+			r.joins++
+		}
 	}
 	for i := range s {
 		if o.Echo {
@@ -137,6 +165,9 @@ func (r *run) start() {
 		r.service.Load = .8 * r.server.Capacity * float64(zones)
 	}
 	r.config.Services = []sim.ServiceConfig{r.service}
+	if r.config.Strategy.New == nil {
+		r.config.Strategy = sim.Ours(sim.Options{Rules: r.rules()})
+	}
 	r.w = sim.New(r.config)
 	r.network(r.config.Network)
 	r.settle()
@@ -147,6 +178,7 @@ func (r *run) outcome() *Outcome {
 	return &Outcome{
 		Checks: r.watch.Checks(), Probes: r.watch.Probes,
 		Events: r.w.Events(), Elapsed: r.w.Now() - sim.Start,
+		Kind: cmp.Or(r.budget, budgetElastic), Budget: r.watch.Budget(), Lending: r.w.Lending(),
 		Members: len(r.w.Live()), Messages: r.w.Messages(),
 		Calls: Sums{n.Firsts, total(n.OK), n.Refused, n.Attempts, n.Retries},
 	}
@@ -163,6 +195,7 @@ func total(v []int) (n int) {
 type shown struct {
 	calls    Sums
 	messages sim.Messages
+	lending  sim.Lending
 }
 
 // show writes how things are and what has come of the calls since the last time.
@@ -178,6 +211,9 @@ func (r *run) show() {
 	say("%d calls, %.1f %% of them answered; %d turned away; %d attempts, %d of them retries", firsts,
 		100*float64(o.Calls.OK-was.calls.OK)/float64(max(firsts, 1)), o.Calls.Refused-was.calls.Refused,
 		o.Calls.Attempts-was.calls.Attempts, o.Calls.Retries-was.calls.Retries)
+	if l, was := o.Lending, was.lending; l != was {
+		say("%.1f tokens lent, %.1f promised by liars, %.1f borrowed", l.Lent-was.Lent, l.Forged-was.Forged, l.Borrowed-was.Borrowed)
+	}
 	say("%d reports and answers, %d packets of gossip; %d messages lost", o.Messages.Sends-was.messages.Sends,
 		o.Messages.Packets-was.messages.Packets, o.Messages.Lost-was.messages.Lost)
 	for i, m := range r.deciders() {
@@ -189,7 +225,7 @@ func (r *run) show() {
 			}
 		}
 	}
-	r.shown = shown{o.Calls, o.Messages}
+	r.shown = shown{o.Calls, o.Messages, o.Lending}
 	_, _ = r.trace.to.Write(b.Bytes())
 }
 

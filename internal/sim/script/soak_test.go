@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/murmuration-go/murmuration/internal/sim"
 	"github.com/murmuration-go/murmuration/internal/sim/guarantee"
 	"github.com/murmuration-go/murmuration/internal/sim/script"
 )
@@ -53,6 +54,9 @@ type tally struct {
 	checks map[string]uint64
 	probes float64
 	calls  int
+
+	used   map[string]float64 // retries over what is allowed, at most, by kind of budget
+	loaned sim.Lending
 }
 
 func (t *tally) add(s script.Script, o *script.Outcome) {
@@ -69,6 +73,10 @@ func (t *tally) add(s script.Script, o *script.Outcome) {
 	t.hours += o.Elapsed.Hours()
 	t.calls += o.Calls.Firsts
 	t.probes = max(t.probes, o.Probes)
+	t.used[o.Kind] = max(t.used[o.Kind], o.Budget.Used)
+	t.loaned.Lent += o.Lending.Lent
+	t.loaned.Borrowed += o.Lending.Borrowed
+	t.loaned.Forged += o.Lending.Forged
 	for g, n := range o.Checks {
 		t.checks[g] += n
 	}
@@ -77,7 +85,11 @@ func (t *tally) add(s script.Script, o *script.Outcome) {
 func (t *tally) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d histories, %.1f hours of %d calls and %d events; at most %.2f of the probes that G5 means\n", t.seeds, t.hours, t.calls, t.events, t.probes)
-	b.WriteString("lines:")
+	b.WriteString("retries over what the budget allows, at most:")
+	for _, k := range slices.Sorted(maps.Keys(t.used)) {
+		fmt.Fprintf(&b, " %s %.3f", k, t.used[k])
+	}
+	fmt.Fprintf(&b, "; %.1f tokens lent, %.1f promised by liars, %.1f borrowed\nlines:", t.loaned.Lent, t.loaned.Forged, t.loaned.Borrowed)
 	for _, k := range slices.Sorted(maps.Keys(t.faults)) {
 		fmt.Fprintf(&b, " %s %d", k, t.faults[k])
 	}
@@ -105,7 +117,7 @@ func TestSoak(t *testing.T) {
 			*to, live = n, true
 		}
 	}
-	sum := &tally{faults: map[string]int{}, checks: map[string]uint64{}}
+	sum := &tally{faults: map[string]int{}, checks: map[string]uint64{}, used: map[string]float64{}}
 	var next atomic.Int64
 	next.Store(int64(start))
 	var failed atomic.Int64
