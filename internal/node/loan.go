@@ -86,9 +86,10 @@ func instant(now time.Duration) time.Time { return time.Unix(0, 0).Add(now) }
 func (n *Node) Ask(now time.Duration, service string, r uint64) *Output {
 	n.out = Output{}
 	if s := n.services[service]; s != nil && n.mayAsk(now, s) && n.loans.asks.AllowN(instant(now), 1) {
-		for i, to := range n.others(r) {
-			nonce := mix(r + uint64(i) + 1)
-			data, err := wire.AppendAsk(nil, &wire.Loan{Origin: n.origin(), Service: s.name, Nonce: nonce})
+		for _, to := range n.roster.draw(n.self, r) {
+			origin := n.origin()
+			nonce := rendezvous.Mix(r ^ rendezvous.Mix(origin.Seq)) // differs even if r does not
+			data, err := wire.AppendAsk(nil, &wire.Loan{Origin: origin, Service: s.name, Nonce: nonce})
 			if err != nil {
 				n.stats.malformed(err)
 				continue
@@ -101,45 +102,6 @@ func (n *Node) Ask(now time.Duration, service string, r uint64) *Output {
 	}
 	n.tape.ask(now, service, r, &n.out)
 	return &n.out
-}
-
-// mix64 of SplitMix64.
-func mix(z uint64) uint64 {
-	z += 0x9e3779b97f4a7c15
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return z ^ z>>31
-}
-
-// others draws askedAtOnce different members, or as many as there are.
-func (n *Node) others(r uint64) (names []string) {
-	all := n.roster.members
-	at := slices.IndexFunc(all, func(m rendezvous.Member) bool { return m.Name == n.self })
-	count := len(all)
-	if at >= 0 {
-		count--
-	}
-	pick := func(i int) string {
-		if at >= 0 && i >= at {
-			i++
-		}
-		return all[i].Name
-	}
-	switch {
-	case count <= 0:
-		return nil
-	case count <= askedAtOnce:
-		for i := range count {
-			names = append(names, pick(i))
-		}
-		return names
-	}
-	first := int(mix(r) % uint64(count))
-	second := int(mix(^r) % uint64(count-1))
-	if second >= first {
-		second++
-	}
-	return []string{pick(first), pick(second)}
 }
 
 // calm reports whether the stewards of a service are heard and find nothing amiss.

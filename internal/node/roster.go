@@ -45,3 +45,31 @@ func (r *Roster) Names() []string {
 
 // Top returns the stewards of a service, best first.
 func (r *Roster) Top(service string) []string { return rendezvous.Top(r.members, service) }
+
+// draw picks askedAtOnce members other than self, or as many as there are; r is
+// random.
+func (r *Roster) draw(self string, random uint64) (names []string) {
+	count := len(r.members)
+	at, ok := slices.BinarySearchFunc(r.members, self, func(m rendezvous.Member, name string) int { return compare(m.Name, name) })
+	if ok {
+		count--
+	}
+	pick := func(i uint64) string {
+		if ok && int(i) >= at {
+			i++
+		}
+		return r.members[i].Name
+	}
+	if count <= askedAtOnce {
+		for i := range count {
+			names = append(names, pick(uint64(i)))
+		}
+		return names
+	}
+	first := rendezvous.Mix(random+1) % uint64(count)
+	second := rendezvous.Mix(^random) % uint64(count-1)
+	if second >= first {
+		second++
+	}
+	return []string{pick(first), pick(second)}
+}

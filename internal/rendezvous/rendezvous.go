@@ -11,7 +11,7 @@ const Stewards = 3
 // FNV-1a(service)), mix64 being the output function of SplitMix64 (Steele, Lea
 // and Flood, 2014), without its increment.
 func Score(member, service string) uint64 {
-	return mix64(Hash(member) ^ Hash(service))
+	return Mix(Hash(member) ^ Hash(service))
 }
 
 // Hash is FNV-1a with 64 bits.
@@ -24,7 +24,9 @@ func Hash(s string) uint64 {
 	return h
 }
 
-func mix64(z uint64) uint64 {
+// Mix is the output function of SplitMix64: it maps numbers one to one, and
+// neighbours far apart.
+func Mix(z uint64) uint64 {
 	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9
 	z = (z ^ (z >> 27)) * 0x94d049bb133111eb
 	return z ^ (z >> 31)
@@ -56,7 +58,7 @@ func Top(members []Member, service string) []string {
 	n := 0
 	h := Hash(service)
 	for _, m := range members {
-		r := ranked{m.Name, mix64(m.hash ^ h)}
+		r := ranked{m.Name, Mix(m.hash ^ h)}
 		i := n // its place: behind all that rank higher
 		for i > 0 && (r.score > top[i-1].score || r.score == top[i-1].score && r.name < top[i-1].name) {
 			i--
