@@ -72,7 +72,7 @@ func TestScore(t *testing.T) {
 func dumbTop(members []Member, service string) []string {
 	members = slices.Clone(members)
 	slices.SortFunc(members, func(a, b Member) int {
-		x, y := mix64(a.hash^Hash(service)), mix64(b.hash^Hash(service))
+		x, y := Mix(a.hash^Hash(service)), Mix(b.hash^Hash(service))
 		return cmp.Or(cmp.Compare(y, x), cmp.Compare(a.Name, b.Name))
 	})
 	top := []string{}
