@@ -88,6 +88,15 @@ type Health struct {
 	Sent       uint64 `json:"sent"`     // to one member each
 	Cast       uint64 `json:"cast"`     // to everybody, passed on ones included
 	SendErrors uint64 `json:"send_errors"`
+
+	// Of loans of retry tokens: messages sent that ask for one, answers sent
+	// to those of others, and how many of these answers, sent and received,
+	// held anything.
+	LoanAsks      uint64 `json:"loan_asks"`
+	LoanAnswers   uint64 `json:"loan_answers"`
+	LoansLent     uint64 `json:"loans_lent"`
+	LoansBorrowed uint64 `json:"loans_borrowed"`
+
 	PacketsIn  uint64 `json:"packets_in"` // all traffic, membership included
 	PacketsOut uint64 `json:"packets_out"`
 	BytesIn    uint64 `json:"bytes_in"`
@@ -275,6 +284,7 @@ func digits(s string) string {
 
 // counts fills in the counters of a node.
 func (h *Health) counts(s node.Stats) {
+	h.LoanAsks, h.LoanAnswers, h.LoansLent, h.LoansBorrowed = s.Asks, s.Answers, s.Lent, s.Borrowed
 	h.Malformed = make(map[string]uint64, wire.NumErrorKinds)
 	for k, n := range s.Malformed {
 		h.Malformed[wire.ErrorKind(k).String()] = n

@@ -51,6 +51,9 @@ type BudgetConfig struct {
 	// MaxMembers is the largest number of members the cluster can have, 0
 	// if unknown. Setting it keeps the stipend's bound in any partition.
 	MaxMembers int
+
+	// Hooks are told what becomes of tokens.
+	Hooks BudgetHooks
 }
 
 // Validate reports every fault of the configuration at once, as errors joined
@@ -94,6 +97,7 @@ type Budget struct {
 	shared  *coord.Service
 	account *ledger.Account
 	latency frugal.Median
+	hooks   BudgetHooks
 }
 
 type budgetKey struct{}
@@ -113,7 +117,12 @@ func NewBudget(c BudgetConfig) *Budget {
 
 func newBudget(c BudgetConfig, shared *coord.Service) *Budget {
 	rules := ledger.Rules{Ratio: c.Ratio, Burst: c.Burst, Stipend: c.Stipend, MaxMembers: c.MaxMembers}
-	return &Budget{service: c.Service, shared: shared, account: ledger.NewAccount(coord.Now(), rules, shared)}
+	b := &Budget{service: c.Service, shared: shared, account: ledger.NewAccount(coord.Now(), rules, shared), hooks: c.Hooks}
+	if burned := c.Hooks.Burned; burned != nil {
+		b.account.Burned = func(t ledger.Tokens) { burned(c.Service, t.Float()) }
+	}
+	shared.SetPurse(purse{b})
+	return b
 }
 
 func (b *Budget) firstTry(mode Mode) {
@@ -155,36 +164,6 @@ func (b *Budget) Tokens() float64 {
 		return math.Inf(1)
 	}
 	return b.account.Tokens(coord.Now())
-}
-
-// BudgetStats says what became of all tokens of a budget since it was made:
-//
-//	Tokens = Start + Earned + Minted + Borrowed - Spent - Lent - Burned - Cut
-//
-// All are in tokens. Read while calls are under way they need not fit together.
-type BudgetStats struct {
-	Tokens   float64 // held now; negative is a debt
-	Start    float64 // held when it was made
-	Earned   float64 // by first tries
-	Minted   float64 // of the stipend
-	Borrowed float64 // from other members
-	Spent    float64 // on retries that were sent, or are about to be
-	Lent     float64 // to other members
-	Burned   float64 // by the cluster's verdicts
-	Cut      float64 // borrowed, or given back, beyond what the budget may hold
-}
-
-// Stats returns the sums so far, all zero for a nil Budget.
-func (b *Budget) Stats() BudgetStats {
-	if b == nil {
-		return BudgetStats{}
-	}
-	tokens := b.Tokens() // brings the budget up to date
-	k := b.account.Books()
-	return BudgetStats{
-		Tokens: tokens, Start: k.Start.Float(), Earned: k.Earned.Float(), Minted: k.Minted.Float(), Borrowed: k.Borrowed.Float(),
-		Spent: k.Spent.Float(), Lent: k.Lent.Float(), Burned: k.Burned.Float(), Cut: k.Cut.Float(),
-	}
 }
 
 // Service is the name that the budget was made with.

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/murmuration-go/murmuration/internal/coord"
@@ -52,6 +53,12 @@ type Account struct {
 	burst   Tokens // 0: as the traffic; negative: one token, and none to start with
 	stipend float64
 	max     int
+
+	asked, short atomic.Uint64
+
+	// Burned, if set before the account is used, is called with what a
+	// verdict has burned, by whoever finds out first.
+	Burned func(Tokens)
 }
 
 // NewAccount opens an account. With a nil service there is no cluster: nobody
@@ -76,7 +83,6 @@ func NewAccount(now time.Duration, r Rules, shared *coord.Service) *Account {
 	}
 	a.ledger = New(now, start)
 	a.ledger.burns.Store(shared.Burns()) // what was before is not this account's business
-	shared.SetPurse(a)
 	return a
 }
 
@@ -159,6 +165,7 @@ func (a *Account) Take(now time.Duration, w Want, coin float64) (Token, Answer) 
 	case a.ledger.Take(t.price, 1): // a coin that never falls
 		return t, Yes
 	case w.Mode == coord.RetryAll && !w.Now && a.shared.AskLoan():
+		a.asked.Add(1)
 		return Token{}, Later
 	}
 	return a.settle(t, coin)
@@ -169,7 +176,12 @@ func (a *Account) Settle(now time.Duration, w Want, coin float64) (Token, Answer
 	if !a.ready(now, w) {
 		return Token{}, No
 	}
-	return a.settle(Token{burns: a.ledger.Burns(), price: w.price()}, coin)
+	t := Token{burns: a.ledger.Burns(), price: w.price()}
+	if a.ledger.Take(t.price, 1) {
+		return t, Yes
+	}
+	a.short.Add(1)
+	return a.settle(t, coin)
 }
 
 // ready brings the account up to date, and reports whether there are retries at
@@ -222,14 +234,22 @@ func (a *Account) Tokens(now time.Duration) float64 {
 // Balance is what the account holds, as it stands.
 func (a *Account) Balance() Tokens { return a.ledger.Balance() }
 
+// Asked counts the retries for which others were asked for a loan, and of those
+// that are settled the ones that were still short after their wait.
+func (a *Account) Asked() (asked, short uint64) { return a.asked.Load(), a.short.Load() }
+
 // Books say where every token came from and went.
 func (a *Account) Books() Books { return a.ledger.Books() }
 
 // follow empties the ledger when advice has asked for it. What the stipend would
 // mint for the time before goes too, and for all of the time without retries.
 func (a *Account) follow(now time.Duration, mode coord.Mode) {
-	if a.ledger.Burn(a.shared.Burns()) || mode == coord.RetryNone {
+	burned, ok := a.ledger.Burn(a.shared.Burns())
+	if ok || mode == coord.RetryNone {
 		a.ledger.Mint(now, 0, a.limit())
+	}
+	if burned > 0 && a.Burned != nil {
+		a.Burned(burned)
 	}
 }
 

@@ -192,19 +192,19 @@ func (l *Ledger) Borrow(tokens, limit Tokens) {
 
 // Burn empties the bucket when burns, a counter of the occasions to do so, has
 // moved on since the last call, and reports whether it had. Debt stays.
-func (l *Ledger) Burn(burns uint64) bool {
+func (l *Ledger) Burn(burns uint64) (burned Tokens, ok bool) {
 	was := l.burns.Load()
 	if burns <= was || !l.burns.CompareAndSwap(was, burns) {
-		return false
+		return 0, false
 	}
 	for {
 		have := l.balance.Load()
 		if have <= 0 {
-			return true
+			return 0, true
 		}
 		if l.balance.CompareAndSwap(have, 0) {
 			l.burned.Add(have)
-			return true
+			return Tokens(have), true
 		}
 	}
 }

@@ -102,15 +102,17 @@ func TestMintRounding(t *testing.T) {
 
 func TestBurn(t *testing.T) {
 	l := New(0, 3*One)
-	if l.Burn(0) || l.Balance() != 3*One {
+	if _, ok := l.Burn(0); ok || l.Balance() != 3*One {
 		t.Fatal("burned without an occasion")
 	}
-	if !l.Burn(2) || l.Balance() != 0 {
+	if burned, ok := l.Burn(2); !ok || burned != 3*One || l.Balance() != 0 {
 		t.Fatal("did not burn")
 	}
 	l.Earn(One, 3*One)
-	if l.Burn(2) || l.Burn(1) || l.Balance() != One {
-		t.Error("burned again for an occasion long past")
+	for _, past := range []uint64{2, 1} {
+		if _, ok := l.Burn(past); ok || l.Balance() != One {
+			t.Error("burned again for an occasion long past")
+		}
 	}
 	debt := New(0, -One/2)
 	debt.Burn(1)

@@ -205,6 +205,7 @@ func (n *Node) grant(a Asked, amount int64) {
 		return
 	}
 	n.out.Sends = append(n.out.Sends, Send{a.From, data})
+	n.stats.Answers++
 	if amount > 0 {
 		n.stats.Lent++
 	}

@@ -30,6 +30,7 @@ type Stats struct {
 	Reports   uint64 // rows taken in
 	Verdicts  uint64 // rows taken in
 	Asks      uint64 // wishes for a loan sent
+	Answers   uint64 // to those of others, empty ones included
 	Lent      uint64 // loans sent
 	Borrowed  uint64 // loans taken in
 	Dropped   [NumDrops]uint64

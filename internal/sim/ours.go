@@ -42,6 +42,7 @@ func Ours(o Options) Strategy {
 			shared, c.eps = e.member.shared[e.service], e.member.eps[e.service]
 		}
 		c.account = ledger.NewAccount(c.m.local(now), o.Rules, shared)
+		shared.SetPurse(c.account)
 		for _, ep := range c.eps {
 			c.breakers = append(c.breakers, standin.NewAt(c.m.local(now), o.Breaker, e.Rand, ep.Advice()))
 		}

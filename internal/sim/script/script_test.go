@@ -105,7 +105,7 @@ dance
 		"line 5: errors: a share is \"105%\"; it is to be from 0% to 100%",
 		"line 6: crash: \"everybody\" is nobody; it is to be member I|steward I|other",
 		"line 7: crash: which member is missing, a number from 0",
-		"line 8: lie: \"closed\" is no lie of a member; there are: demand inflated,",
+		"line 8: lie: \"closed\" is no lie of a member; there are: lends what it has not, demand inflated,",
 		"line 9: lie: \"failures inflated\" is no lie of a steward; there are: closed, well",
 		"line 10: network: loss is said twice",
 		"line 11: network: \"speed=3\" is no setting of a network",

@@ -1,0 +1,75 @@
+package retry
+
+import (
+	"time"
+
+	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/ledger"
+)
+
+// BudgetHooks are optional functions that are told what becomes of a budget's
+// tokens; each gets the service and how many they are. They should return soon
+// and must not call the Budget: those who move tokens wait for them.
+type BudgetHooks struct {
+	// Lent and Borrowed are told of loans between members, on the goroutine
+	// that does the coordination.
+	Lent, Borrowed func(service string, tokens float64)
+	// Burned is told what a verdict of the cluster has emptied the budget of,
+	// on the goroutine of the first call or loan after it.
+	Burned func(service string, tokens float64)
+}
+
+// purse is what other members may borrow from.
+type purse struct{ *Budget }
+
+func (p purse) Lend(now time.Duration) int64 {
+	lent := p.account.Lend(now)
+	if h := p.hooks.Lent; h != nil && lent > 0 {
+		h(p.service, ledger.Tokens(lent).Float())
+	}
+	return lent
+}
+
+func (p purse) Borrow(now time.Duration, amount int64) {
+	p.account.Borrow(now, amount)
+	if h := p.hooks.Borrowed; h != nil {
+		h(p.service, ledger.Tokens(amount).Float())
+	}
+}
+
+var _ coord.Purse = purse{}
+
+// BudgetStats says what became of all tokens of a budget since it was made:
+//
+//	Tokens = Start + Earned + Minted + Borrowed - Spent - Lent - Burned - Cut
+//
+// All are in tokens. Read while calls are under way they need not fit together.
+type BudgetStats struct {
+	Tokens   float64 // held now; negative is a debt
+	Start    float64 // held when it was made
+	Earned   float64 // by first tries
+	Minted   float64 // of the stipend
+	Borrowed float64 // from other members
+	Spent    float64 // on retries that were sent, or are about to be
+	Lent     float64 // to other members
+	Burned   float64 // by the cluster's verdicts
+	Cut      float64 // borrowed, or given back, beyond what the budget may hold
+
+	Asked uint64 // retries for which other members were asked for a loan
+	Short uint64 // of them those that, after their wait, still found less than they cost
+}
+
+// Stats returns the sums so far, all zero for a nil Budget.
+func (b *Budget) Stats() BudgetStats {
+	if b == nil {
+		return BudgetStats{}
+	}
+	tokens := b.Tokens() // brings the budget up to date
+	k := b.account.Books()
+	asked, short := b.account.Asked()
+	return BudgetStats{
+		Asked: asked, Short: short,
+		Tokens: tokens, Start: k.Start.Float(), Earned: k.Earned.Float(), Minted: k.Minted.Float(), Borrowed: k.Borrowed.Float(),
+		Spent: k.Spent.Float(), Lent: k.Lent.Float(), Burned: k.Burned.Float(), Cut: k.Cut.Float(),
+	}
+}
