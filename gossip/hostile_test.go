@@ -85,7 +85,17 @@ func lies(t testing.TB, member string, seq uint64) [][]byte {
 	}}
 	worse := bad
 	worse.Service, worse.Endpoint = "elsewhere", "us"
+	loan := &wire.Loan{Origin: wire.Origin{Member: member, Incarnation: 1, Seq: seq}, Service: "payments", Nonce: seq, Amount: wire.MaxLoan}
+	ask, err := wire.AppendAsk(nil, loan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unasked, err := wire.AppendLoan(nil, loan)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return [][]byte{
+		ask, unasked,
 		verdictsBy(t, member, seq, dim),
 		verdictsBy(t, member, seq+1, dim, other),
 		reportBy(t, member, seq+2, bad),
@@ -131,6 +141,13 @@ func (f *forger) next() []byte {
 	return b
 }
 
+// pocket is a budget of any size.
+type pocket struct{ debited, credited int64 }
+
+func (p *pocket) Lend(time.Duration) int64 { p.debited++; return 1 }
+
+func (p *pocket) Borrow(_ time.Duration, amount int64) { p.credited += amount }
+
 // tally is what must become of messages, worked out apart from the node.
 type tally struct {
 	oversized, stranger, rows uint64
@@ -147,6 +164,10 @@ func (y *tally) add(b []byte, members map[string]bool, self string) {
 	switch {
 	case errors.As(err, &e):
 		y.malformed[e.Kind]++
+	case m.Loan != nil && !members[m.Loan.Origin.Member]:
+		y.stranger++
+	case m.Loan != nil:
+		y.rows++
 	case m.Kind == wire.KindReport && !members[m.Report.Origin.Member], m.Kind == wire.KindVerdicts && !members[m.Verdicts.Origin.Member]:
 		y.stranger++
 	case m.Kind == wire.KindReport && m.Report.Origin.Member == self, m.Kind == wire.KindVerdicts && m.Verdicts.Origin.Member == self:
@@ -169,7 +190,10 @@ func TestHostileMessages(t *testing.T) {
 	const liar, honest = "the-liar", "an-honest-member"
 	d := bench(t, liar, honest)
 	self := d.c.name
-	ep := d.c.CoordService("payments").Endpoint("eu")
+	svc := d.c.CoordService("payments")
+	ep := svc.Endpoint("eu")
+	var money pocket
+	svc.SetPurse(&money)
 	well := wire.VerdictRow{Service: "payments", Endpoint: "eu", Phi: coord.PhiFull}
 	last := coord.Now()
 	rows := func() (n uint64) { // heeded or dropped one by one
@@ -179,7 +203,7 @@ func TestHostileMessages(t *testing.T) {
 				n += dropped
 			}
 		}
-		return n + s.Verdicts + s.Reports
+		return n + s.Verdicts + s.Reports + s.Answers + s.Borrowed
 	}
 	own := uint64(0) // rows of this member's own reports
 	tickNow := func() {
@@ -258,6 +282,12 @@ func TestHostileMessages(t *testing.T) {
 	}
 	if s.Received != fed-want.oversized {
 		t.Errorf("the node received %d", s.Received)
+	}
+	if money.credited != 0 {
+		t.Errorf("%d units were credited of loans that nobody had asked for", money.credited)
+	}
+	if money.debited == 0 || s.Dropped[node.DropPaced] == 0 {
+		t.Errorf("%d units were lent, %d wishes were too many", money.debited, s.Dropped[node.DropPaced])
 	}
 	if got := rows() - own; got != want.rows {
 		t.Errorf("%d rows were heeded or dropped, want %d", got, want.rows)

@@ -158,11 +158,23 @@ func (s *service) gotNothing(now time.Duration) {
 	}
 }
 
+// fromOther reports whether a message is another live member's.
+func (n *Node) fromOther(member string) bool {
+	switch {
+	case !n.roster.Has(member):
+		n.stats.Drop(DropStranger)
+		return false
+	case member == n.self:
+		n.stats.Drop(DropStale)
+		return false
+	}
+	return true
+}
+
 // heardAsk answers with nothing at once, or wants it answered by Lend.
 func (n *Node) heardAsk(now time.Duration, l *wire.Loan) {
 	from := l.Origin.Member
-	if from == n.self || !n.roster.Has(from) {
-		n.stats.Drop(DropStranger)
+	if !n.fromOther(from) {
 		return
 	}
 	p := n.loans.peers[from]
@@ -213,6 +225,9 @@ func (n *Node) grant(a Asked, amount int64) {
 
 // heardLoan takes in an answer, if it is one.
 func (n *Node) heardLoan(now time.Duration, l *wire.Loan) {
+	if !n.fromOther(l.Origin.Member) {
+		return
+	}
 	i := slices.IndexFunc(n.loans.out, func(a ask) bool {
 		return a.nonce == l.Nonce && a.to == l.Origin.Member && a.service.name == l.Service
 	})
