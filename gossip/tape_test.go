@@ -124,6 +124,16 @@ func record(t *testing.T) []*node.Tape {
 	}
 	began := time.Now()
 	poll(t, "verdicts that all is well", all(func(i int) bool { return advice(i).Coordinated() && !advice(i).InForce() }))
+	for _, m := range members {
+		m.CoordService("payments").SetPurse(&pocket{})
+	}
+	poll(t, "loans", all(func(i int) bool {
+		h := members[i].Health()
+		if h.LoansBorrowed == 0 {
+			members[i].CoordService("payments").AskLoan()
+		}
+		return h.LoansBorrowed > 0
+	}))
 	srv.stalled.Store(true)
 	poll(t, "all members to dim", all(func(i int) bool { return breakers[i].Status().Phi < 1 }))
 	dimmed := time.Since(began)
@@ -153,7 +163,7 @@ func closeAll(members []*cluster) []error {
 }
 
 // said counts what a member decided and followed.
-type said struct{ dimmed, raised, followed, eased int }
+type said struct{ dimmed, raised, followed, eased, asked, lent, credited int }
 
 func hear(t *testing.T, tape *node.Tape) (n said) {
 	t.Helper()
@@ -168,6 +178,11 @@ func hear(t *testing.T, tape *node.Tape) (n said) {
 		*was = now
 	}
 	for _, c := range tape.Calls {
+		n.asked += len(c.Asked)
+		n.credited += len(c.Credits)
+		if c.Loan != nil {
+			n.lent++
+		}
 		for _, x := range c.Casts {
 			m, err := wire.Decode(x.Data)
 			if err != nil {
@@ -211,8 +226,8 @@ func TestLiveRunReplays(t *testing.T) {
 		}
 		n := hear(t, read)
 		t.Logf("%s: %d calls, %d bytes, replayed in %v: %+v", tape.Name, len(read.Calls), size, time.Since(began), n)
-		if read.Lost > 0 || len(read.Calls) != len(tape.Calls) || n.followed == 0 || n.eased == 0 {
-			t.Errorf("%s: the tape is not of a member that dimmed and came back: %d calls lost, %+v", tape.Name, read.Lost, n)
+		if read.Lost > 0 || len(read.Calls) != len(tape.Calls) || n.followed == 0 || n.eased == 0 || n.credited == 0 || n.lent != n.asked {
+			t.Errorf("%s: the tape is not of a member that borrowed, dimmed and came back: %d calls lost, %+v", tape.Name, read.Lost, n)
 		}
 		if n.dimmed > 0 && n.raised > 0 {
 			stewards++
@@ -243,6 +258,8 @@ func forge(t *testing.T, tape *node.Tape) {
 	cast := last("cast", func(c *node.Call) bool { return len(c.Casts) > 0 }).Casts[0].Data
 	heeded := last("heeded message", func(c *node.Call) bool { return len(c.Data) > 0 && len(c.Advice) > 0 }).Data
 	advice := last("restriction", func(c *node.Call) bool { return len(c.Advice) > 0 && c.Advice[0].InForce() }).Advice
+	lent := last("loan", func(c *node.Call) bool { return c.Loan != nil && c.Amount > 0 })
+	credit := last("credit", func(c *node.Call) bool { return len(c.Credits) > 0 }).Credits
 	decision := last("decision", func(c *node.Call) bool { return len(c.Decisions) > 0 }).Decisions
 	for what, flip := range map[string]func(){
 		"a counter":       func() { *counted ^= 1 },
@@ -250,6 +267,8 @@ func forge(t *testing.T, tape *node.Tape) {
 		"a byte sent":     func() { sent[len(sent)-1] ^= 1 },
 		"a byte cast":     func() { cast[len(cast)-1] ^= 1 },
 		"a phi to follow": func() { advice[0].Phi ^= 1 },
+		"an amount lent":  func() { lent.Amount ^= 1 << 10 },
+		"a credit":        func() { credit[0].Amount ^= 1 },
 		"a phi decided":   func() { decision[0].Is.Phi ^= 1 },
 	} {
 		flip()
