@@ -17,3 +17,25 @@ func AttemptNumber(ctx context.Context) int {
 	}
 	return 1
 }
+
+// MaxPrevious is the largest number of earlier attempts that is told to other
+// processes, or believed of them.
+const MaxPrevious = 10
+
+// ReadPrevious reads a number of earlier attempts as another process has told
+// it: decimal digits, however many, as at most MaxPrevious. Of several values the
+// largest counts; anything else is passed over, and none is 0.
+func ReadPrevious(values ...string) (most int) {
+	for _, v := range values {
+		n := 0
+		for i := 0; i < len(v); i++ {
+			if v[i] < '0' || v[i] > '9' {
+				n = 0
+				break
+			}
+			n = min(10*n+int(v[i]-'0'), MaxPrevious)
+		}
+		most = max(most, n)
+	}
+	return most
+}
