@@ -92,6 +92,10 @@ func (e *OpenError) Is(target error) bool { return target == ErrOpen }
 // NotSent reports that the call never reached the endpoint: true.
 func (e *OpenError) NotSent() bool { return true }
 
+// ByVerdict reports that the cluster or an operator decided: other members will
+// refuse as well, so whoever called this process need not try another one.
+func (e *OpenError) ByVerdict() bool { return e.Source != SourceLocal }
+
 // Timeout reports false; with Temporary it makes an OpenError fit net.Error.
 func (e *OpenError) Timeout() bool { return false }
 

@@ -66,3 +66,14 @@ func TestRefusalIsNeutral(t *testing.T) {
 		t.Error("the default classes are wrong")
 	}
 }
+
+// Whoever retries elsewhere must know whether others would refuse too.
+func TestByVerdict(t *testing.T) {
+	for source, want := range map[breaker.Source]bool{
+		breaker.SourceLocal: false, breaker.SourceCluster: true, breaker.SourceOperator: true,
+	} {
+		if got := (&breaker.OpenError{Source: source}).ByVerdict(); got != want {
+			t.Errorf("decided by %v: by verdict %v, want %v", source, got, want)
+		}
+	}
+}
