@@ -75,6 +75,14 @@ type Route struct {
 // An error that says NotSent() true means that the attempt was refused and
 // never sent: its token is given back and the call ends.
 func (c *Call) Next(ctx context.Context, err error, to Route) bool {
+	if c.again(ctx, err, to) {
+		return true
+	}
+	c.passOn(ctx)
+	return false
+}
+
+func (c *Call) again(ctx context.Context, err error, to Route) bool {
 	budget := c.policy.Budget
 	if notSent(err) {
 		budget.giveBack(c.paid)
@@ -102,7 +110,7 @@ func (c *Call) Next(ctx context.Context, err error, to Route) bool {
 		c.stop = errNoTime
 		return false
 	}
-	want := ledger.Want{Mode: to.Mode, Now: backoff.Longest(c.number, to.Latency) == 0}
+	want := ledger.Want{Mode: to.Mode, Double: Previous(ctx) > 0, Now: backoff.Longest(c.number, to.Latency) == 0}
 	paid, answer := budget.take(want)
 	if answer == ledger.Later {
 		if hoping := max(wait, backoff.WaitForLoan(c.number, to.Latency, rand.Float64())); fits(ctx, hoping+to.Latency) {
@@ -181,10 +189,11 @@ func (c *Call) Err() error {
 }
 
 // Context returns the context for the attempt under way: bounded by the
-// policy's AttemptTimeout, and telling a breaker which attempt it is.
+// policy's AttemptTimeout, and telling a breaker which attempt it is and the next
+// tier how many came before (see Previous).
 func (c *Call) Context(ctx context.Context) (context.Context, context.CancelFunc) {
 	if c.number > 1 {
-		ctx = coord.WithAttempt(ctx, c.number)
+		ctx = withEarlier(coord.WithAttempt(ctx, c.number), c.number-1)
 	}
 	if t := c.policy.AttemptTimeout; t > 0 {
 		return context.WithTimeoutCause(ctx, t, errAttempt)

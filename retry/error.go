@@ -79,19 +79,21 @@ func Permanent(err error) error {
 // After marks an error as carrying the server's wish to be left alone for d
 // (Retry-After, gRPC's retry pushback). The wait before the next attempt is
 // then at least d, but never more than 30 s for its sake. A negative d means
-// that the server wants no retry at all. It unwraps to err; After(nil, d) is nil.
+// that the server wants no retry at all, which is passed on to the tier above
+// (see Discouraged). It unwraps to err; After(nil, d) is nil.
 func After(err error, d time.Duration) error {
 	if err == nil {
 		return nil
 	}
-	return &markedError{err: err, after: d}
+	return &markedError{err: err, after: d, pushback: d < 0}
 }
 
 const maxAfter = 30 * time.Second
 
 type markedError struct {
-	err   error
-	after time.Duration
+	err      error
+	after    time.Duration // negative: no retry
+	pushback bool          // that is what the server wants
 }
 
 func (e *markedError) Error() string { return e.err.Error() }

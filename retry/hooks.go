@@ -30,6 +30,7 @@ type Hooks struct {
 type Attempt struct {
 	Service, Endpoint string // empty when unknown
 	Number            int    // from 1
+	Internal          bool   // the endpoint belongs to the caller's organisation
 }
 
 // CallInfo says how a call ended.

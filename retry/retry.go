@@ -5,6 +5,13 @@
 // caller's context ends. Waits are full-jitter backoff; a wait that does not
 // fit the deadline is not begun. A Budget bounds the retries of all calls to a
 // service: first tries earn them, retries spend them, and there is no floor.
+//
+// Where services call services, retries multiply: three attempts in each of three
+// tiers are 27 at the last one. So a request tells how many attempts came before
+// it (see Previous); retries below a request that is one itself cost twice as
+// much; and a tier that has given up for want of budget or by verdict tells the
+// one above not to retry (see Discouraged). Packages retryhttp and retrygrpc do
+// that for servers and clients, failoverhttp for its endpoints.
 package retry
 
 import (
