@@ -79,6 +79,9 @@ func (g *Group) ended(ctx context.Context, began time.Duration, attempts int, er
 }
 
 func (g *Group) refused(ctx context.Context, err error) {
+	if e, ok := err.(*breaker.OpenError); ok && e.ByVerdict() {
+		retry.Discourage(ctx)
+	}
 	if h := g.config.Hooks.Refused; h != nil {
 		h(ctx, g.service, err)
 	}
@@ -115,7 +118,7 @@ func attempt[T any](ctx context.Context, g *Group, t *target, c *retry.Call, fn 
 		if h := g.config.Hooks.Routed; h != nil {
 			h(ctx, g.service, t.Name, c.Number())
 		}
-		a := retry.Attempt{Service: g.service, Endpoint: t.Name, Number: c.Number()}
+		a := retry.Attempt{Service: g.service, Endpoint: t.Name, Number: c.Number(), Internal: t.Internal}
 		ctx = g.policy.Hooks.BeginAttempt(ctx, a)
 		var err error
 		v, err = fn(ctx, t.Endpoint)

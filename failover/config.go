@@ -48,7 +48,8 @@ type Endpoint struct {
 	Capacity float64
 
 	// Internal says that the endpoint belongs to the same organisation as
-	// the caller. It is carried for the function given to Do.
+	// the caller. Only such endpoints are told how many attempts came before
+	// (see retry.Previous), and only they are believed that a retry is no use.
 	Internal bool
 }
 
