@@ -9,6 +9,7 @@ import (
 	"github.com/murmuration-go/murmuration/breaker"
 	"github.com/murmuration-go/murmuration/failover"
 	"github.com/murmuration-go/murmuration/retry"
+	"github.com/murmuration-go/murmuration/retry/retryhttp"
 )
 
 // call is one request on its way through the group. It belongs to the goroutine
@@ -16,7 +17,8 @@ import (
 //
 // Invariants:
 //  1. The caller's request is only read. Attempts after the first have their own
-//     headers, since the transport may still be reading those of an earlier one.
+//     headers, since the transport may still be reading those of an earlier one,
+//     and so has one that tells of earlier attempts.
 //     The Trailer map is shared, for the caller fills it while the body is read.
 //  2. resp is the response of the last attempt sent, if it got one. It stays
 //     untouched until the next attempt is really about to be sent.
@@ -67,9 +69,7 @@ func (c *call) attempt(loop context.Context, e failover.Endpoint) (*http.Respons
 	}
 	out := c.req.WithContext(ctx)
 	out.URL, out.Host, out.Body = url, host, body
-	if c.attempts > 1 {
-		out.Header = c.req.Header.Clone()
-	}
+	out.Header = c.header(loop, e)
 
 	resp, err := c.t.base.RoundTrip(out)
 	switch {
@@ -89,9 +89,28 @@ func (c *call) attempt(loop context.Context, e failover.Endpoint) (*http.Respons
 		_ = resp.Body.Close()
 		return nil, c.judge(loop, out, seen, context.Cause(loop))
 	}
-	err = c.judgeStatus(resp)
+	err = c.judgeStatus(resp, e.Internal)
 	c.keep(resp, &life, e.Name)
 	return resp, err
+}
+
+// header returns the headers of the attempt under way, whose context is loop. How
+// many attempts came before is for internal endpoints alone, and for the loop to
+// say: what a proxy has copied of the request it received goes no further.
+func (c *call) header(loop context.Context, e failover.Endpoint) http.Header {
+	tells := e.Internal && retry.Previous(loop) > 0
+	if _, copied := c.req.Header[retryhttp.PreviousAttempts]; c.attempts == 1 && !tells && !copied {
+		return c.req.Header
+	}
+	h := c.req.Header.Clone()
+	switch {
+	case h == nil: // unfit to be sent, which is for the base to say
+	case tells:
+		retryhttp.Set(loop, h)
+	default:
+		h.Del(retryhttp.PreviousAttempts)
+	}
+	return h
 }
 
 // mayRepeat reports whether the request may be sent more than once: by the rule

@@ -13,6 +13,7 @@ import (
 
 	"github.com/murmuration-go/murmuration/breaker"
 	"github.com/murmuration-go/murmuration/retry"
+	"github.com/murmuration-go/murmuration/retry/retryhttp"
 )
 
 // StatusError stands for a response that is no success, in hooks, in
@@ -49,8 +50,12 @@ func isRetryable(code int) bool {
 }
 
 // judgeStatus says what a response is to the retry loop and the breaker: nil is
-// a success.
-func (c *call) judgeStatus(resp *http.Response) error {
+// a success. That a retry is no use is for internal endpoints to say; from others
+// it is removed, lest it be taken for such a word further up.
+func (c *call) judgeStatus(resp *http.Response, internal bool) error {
+	if !internal {
+		delete(resp.Header, retryhttp.Retry)
+	}
 	code := resp.StatusCode
 	if code == http.StatusSwitchingProtocols || code >= 200 && code <= 399 {
 		return nil
@@ -58,6 +63,9 @@ func (c *call) judgeStatus(resp *http.Response) error {
 	var err error = &StatusError{StatusCode: code}
 	if !isFailure(code) {
 		err = breaker.Neutral(err)
+	}
+	if (code >= 500 || code == http.StatusTooManyRequests) && retryhttp.Refused(resp.Header) && !c.gone() {
+		return retry.After(err, -1)
 	}
 	if !isRetryable(code) || !c.idempotent || !c.rewindable(true) || c.gone() {
 		return retry.Permanent(err)

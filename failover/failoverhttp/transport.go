@@ -8,6 +8,11 @@
 // Transport.Resend, and of any request that cannot have been sent. A body is
 // rewound by Request.GetBody or not at all; it is never buffered.
 //
+// Endpoints that are Internal are told how many attempts came before, and a
+// response of theirs that says that a retry is no use ends the call: see package
+// retryhttp. All others are told nothing, also not what the request's headers say
+// of it already, and their word is removed from the response.
+//
 // What counts: a 5xx other than 501 and 505, a transport error and a body that
 // breaks midway are failures of the endpoint; 101, 2xx and 3xx are successes;
 // everything else is neither, and so are the caller's cancellation, a request
