@@ -71,6 +71,23 @@ var arrows = []struct {
 		except: []string{"breaker", "examples", "benchmarks"},
 		reason: "only breaker knows gobreaker",
 	},
+	{
+		from:   []string{"."},
+		never:  []string{"google.golang.org/grpc"},
+		except: []string{"failover/failovergrpc", "retry/retrygrpc", "examples", "benchmarks"},
+		reason: "only the gRPC adapters know gRPC; who uses none builds none",
+	},
+	{
+		from:   []string{"retry", "breaker", "failover"},
+		never:  []string{"net/http"},
+		except: []string{"retry/retryhttp", "failover/failoverhttp"},
+		reason: "policy knows no protocol; what an HTTP status means is for the adapters",
+	},
+	{
+		from:   []string{"retry/retryhttp", "retry/retrygrpc"},
+		never:  []string{"internal/ledger", "internal/law", "internal/node", "internal/wire"},
+		reason: "an adapter carries numbers and words; what they cost is decided in retry",
+	},
 }
 
 func TestArrows(t *testing.T) {
