@@ -54,6 +54,9 @@ func (t *Telemetry) callEnd(ctx context.Context, c retry.CallInfo) {
 }
 
 func (t *Telemetry) attemptStart(ctx context.Context, a retry.Attempt) context.Context {
+	if t.baggage {
+		ctx = previousToBaggage(ctx, a.Internal)
+	}
 	timed, idle := t.inst.attemptDuration.Enabled(ctx), t.spans.idle()
 	if idle && !timed {
 		return ctx

@@ -5,7 +5,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// This file holds every name that is written to a span or a metric, and is the
+// This file holds every name that is written to a span, a metric or baggage, and is the
 // only one that imports the semantic conventions. These know nothing of retries,
 // breakers and failover, hence the namespace of our own.
 
@@ -61,6 +61,10 @@ const (
 	modeTransitionName    = "murmuration.cluster.mode.transition"
 	membersName           = "murmuration.cluster.members"
 )
+
+// previousMember is the member of baggage that tells how many attempts came
+// before, as decimal digits.
+const previousMember = "murmuration.previous_attempts"
 
 // other stands for whatever a bounded attribute has no room for; it is also the
 // conventions' word for an error.type of no known kind.

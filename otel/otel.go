@@ -61,6 +61,11 @@
 // first 500 pairs are counted under the service _OTHER. Of an endpoint named by
 // its URL only the host is told.
 //
+// # Baggage
+//
+// How many attempts came before a request may travel as baggage: see WithBaggage
+// and FromBaggage. It needs a propagator of baggage on both sides.
+//
 // # Cost
 //
 // While nothing records, with no SDK or before one is set, hooks allocate nothing
@@ -93,6 +98,7 @@ type Telemetry struct {
 	inst    instruments
 	targets targets
 	members atomic.Int64 // live members as last told; 0 before
+	baggage bool         // see WithBaggage
 }
 
 // Option changes how New makes a Telemetry.
@@ -101,6 +107,7 @@ type Option func(*config)
 type config struct {
 	tracers trace.TracerProvider
 	meters  metric.MeterProvider
+	baggage bool
 }
 
 // WithTracerProvider says who makes the spans. Default, and for nil: the global
@@ -134,7 +141,7 @@ func New(opts ...Option) (*Telemetry, error) {
 			o(&c)
 		}
 	}
-	t := new(Telemetry)
+	t := &Telemetry{baggage: c.baggage}
 	t.targets.init()
 	t.spans.tracer = c.tracers.Tracer(ScopeName,
 		trace.WithInstrumentationVersion(version()), trace.WithSchemaURL(schemaURL))
