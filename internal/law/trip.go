@@ -42,10 +42,10 @@ func (s *Steward) overloaded(t *pooled) bool {
 }
 
 // outcomes is how many attempts ended.
-func (p *pooled) outcomes() float64 { return p.ok + p.slow + p.fast }
+func (t *pooled) outcomes() float64 { return t.ok + t.slow + t.fast }
 
 // stalled reports whether hardly anything comes back in time.
-func (p *pooled) stalled() bool { return p.ok+p.fast < .1*p.outcomes() }
+func (t *pooled) stalled() bool { return t.ok+t.fast < .1*t.outcomes() }
 
 // watch decides in CLOSED and NOTLOAD.
 func (s *Steward) watch(now time.Duration, t *pooled) {

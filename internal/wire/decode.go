@@ -97,17 +97,18 @@ func (e *envelope) message(b []byte, section func(tag uint64, repeated bool, pay
 		case tag > tagOrigin && e.origin.Member == "":
 			return errorf(Missing, "origin")
 		}
-		known, err := true, (*Error)(nil)
-		if tag == tagOrigin {
-			err = e.readOrigin(payload)
-		} else {
-			known, err = section(tag, tag == last, payload)
+		repeated := tag == last
+		if last = tag; tag == tagOrigin {
+			if err := e.readOrigin(payload); err != nil {
+				return err
+			}
+			continue
 		}
+		known, err := section(tag, repeated, payload)
 		if err != nil {
 			return err
 		}
 		e.skipped = e.skipped || !known
-		last = tag
 	}
 	if e.origin.Member == "" {
 		return errorf(Missing, "origin")
