@@ -28,6 +28,7 @@ func Example() {
 	g, err := failover.New("payments", failover.Config{
 		Endpoints: []failover.Endpoint{{Name: "here"}, {Name: "there", Priority: 1}},
 		Retry:     retry.Policy{Hooks: t.Retry()},
+		Budget:    retry.BudgetConfig{Hooks: t.Budget()},
 		Breaker:   breaker.Config{Hooks: t.Breaker()},
 		Hooks:     t.Failover(),
 	})

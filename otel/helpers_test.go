@@ -135,6 +135,10 @@ func (l *lab) metrics() map[string]string {
 			for _, p := range d.DataPoints {
 				add(m, p.Attributes, "%d", p.Value)
 			}
+		case metricdata.Sum[float64]:
+			for _, p := range d.DataPoints {
+				add(m, p.Attributes, "%g", p.Value)
+			}
 		case metricdata.Gauge[int64]:
 			for _, p := range d.DataPoints {
 				add(m, p.Attributes, "%d", p.Value)

@@ -18,6 +18,7 @@ type instruments struct {
 	breakerRefusal    metric.Int64Counter
 	breakerTransition metric.Int64Counter
 	modeTransition    metric.Int64Counter
+	budgetTokens      metric.Float64Counter
 }
 
 // durationBounds are those that the conventions give for HTTP requests.
@@ -50,9 +51,17 @@ func (i *instruments) init(m metric.Meter, members *atomic.Int64) error {
 	i.breakerTransition = counter(breakerTransitionName, "{transition}", "Changes of state of local breakers.")
 	i.modeTransition = counter(modeTransitionName, "{transition}", "Changes of how far the cluster can be relied on.")
 
+	tokens, err := m.Float64Counter(budgetTokensName, metric.WithUnit("{token}"),
+		metric.WithDescription("Retry tokens lent to and borrowed from other members, and burned by verdicts of the cluster."))
+	faults = append(faults, err)
+	if tokens == nil {
+		tokens = noop.Float64Counter{}
+	}
+	i.budgetTokens = tokens
+
 	// It is observed, not recorded on change, so that it is there for a reader
 	// who starts late or forgets.
-	_, err := m.Int64ObservableGauge(membersName, metric.WithUnit("{member}"),
+	_, err = m.Int64ObservableGauge(membersName, metric.WithUnit("{member}"),
 		metric.WithDescription("Live members of the cluster, this process included."),
 		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
 			if n := members.Load(); n > 0 {

@@ -48,6 +48,7 @@ const (
 const (
 	fromKey = attribute.Key("murmuration.from")
 	toKey   = attribute.Key("murmuration.to")
+	flowKey = attribute.Key("murmuration.flow") // of tokens: lent, borrowed or burned
 )
 
 // The metrics' names.
@@ -58,6 +59,7 @@ const (
 	retryName             = "murmuration.client.retry"
 	breakerRefusalName    = "murmuration.breaker.refusal"
 	breakerTransitionName = "murmuration.breaker.transition"
+	budgetTokensName      = "murmuration.budget.tokens"
 	modeTransitionName    = "murmuration.cluster.mode.transition"
 	membersName           = "murmuration.cluster.members"
 )

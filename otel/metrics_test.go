@@ -68,6 +68,22 @@ func TestMetricsOfTheCluster(t *testing.T) {
 	}
 }
 
+func TestMetricsOfBudgets(t *testing.T) {
+	l := newLab(t)
+	h := l.Budget()
+	h.Lent("svc", .5)
+	h.Lent("svc", 1)
+	h.Borrowed("other", .25)
+	h.Burned("svc", 2)
+	if got, want := l.metrics(), map[string]string{
+		"budget.tokens{flow=lent service=svc}":       "1.5 {token}",
+		"budget.tokens{flow=borrowed service=other}": "0.25 {token}",
+		"budget.tokens{flow=burned service=svc}":     "2 {token}",
+	}; !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 func TestAttributesAreBounded(t *testing.T) {
 	l := newLab(t)
 	h, b, f := l.Retry(), l.Breaker(), l.Failover()

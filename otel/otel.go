@@ -161,6 +161,11 @@ func (t *Telemetry) Retry() retry.Hooks {
 	}
 }
 
+// Budget returns the hooks for retry.BudgetConfig, also that of a failover.Config.
+func (t *Telemetry) Budget() retry.BudgetHooks {
+	return retry.BudgetHooks{Lent: t.flow(lent), Borrowed: t.flow(borrowed), Burned: t.flow(burned)}
+}
+
 // Breaker returns the hooks for breaker.Config, also that of a failover.Config.
 func (t *Telemetry) Breaker() breaker.Hooks {
 	return breaker.Hooks{StateChange: t.stateChange, Refused: t.refused}

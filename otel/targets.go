@@ -94,6 +94,7 @@ type label uint16
 const (
 	decidedBy  label = 1000 // + breaker.Source
 	transition label = 2000 // + 16 * from + to, both breaker.State
+	tokens     label = 3000 // + flow
 )
 
 // options are the same attributes for each kind of instrument.
@@ -170,6 +171,8 @@ func (l label) attributes() []attribute.KeyValue {
 		return []attribute.KeyValue{outcome(l).errorType()}
 	case l < transition:
 		return []attribute.KeyValue{decidedByKey.String(breaker.Source(l - decidedBy).String())}
+	case l >= tokens:
+		return []attribute.KeyValue{flowKey.String(flow(l - tokens).String())}
 	}
 	l -= transition
 	return []attribute.KeyValue{fromKey.String(breaker.State(l / 16).String()), toKey.String(breaker.State(l % 16).String())}
