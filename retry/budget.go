@@ -26,7 +26,7 @@ type BudgetConfig struct {
 	Service string
 
 	// Cluster is the cluster whose advice the budget follows: it is emptied
-	// when the service is in trouble.
+	// when the service is in trouble. Its members lend each other tokens.
 	Cluster Cluster
 
 	// Ratio is how many retries each first try earns. Default 0.1.
@@ -42,10 +42,15 @@ type BudgetConfig struct {
 
 	// Stipend is how many tokens per second the whole cluster mints for
 	// services so quiet that the ratio earns nothing. Each member mints its
-	// share: Stipend / MaxMembers if that is set, which is a hard bound;
-	// else Stipend over the largest membership of the last 10 minutes, and
-	// at most half its own rate of first tries. Without a Cluster it is
-	// minted only if MaxMembers is set. Default 10 per second.
+	// share of it. Default 10 per second.
+	//
+	// With MaxMembers set the share is Stipend / MaxMembers, and the bound is
+	// hard in any partition (strict mode). Without, it is Stipend over the
+	// largest membership of the last 10 minutes, at most half of the member's
+	// own rate of first tries, and nothing in a member's first 5 seconds: then
+	// each side of a partition that lasts longer than 10 minutes mints Stipend
+	// (elastic mode). A member that lost all others keeps its last share, and
+	// without a Cluster there is a stipend only if MaxMembers is set.
 	Stipend float64
 
 	// MaxMembers is the largest number of members the cluster can have, 0
@@ -91,7 +96,23 @@ func (c BudgetConfig) Validate() error {
 // bucket with less than one token lets a retry through with a probability equal
 // to what it holds, and then goes into debt, by one token at most, which is
 // repaid first. So a quiet client can retry now and then, and still, over any
-// span of time, retries <= Ratio * first tries + stipend + Burst + 1.
+// span of time, retries <= Ratio * first tries + stipend + Burst + 1. A retry of a
+// call that is itself part of a retry further up (see WithPrevious) costs two.
+//
+// In a cluster a member whose bucket is short asks two others for a loan while
+// the wait before the retry runs, and decides when that is over: with what has
+// come, or else by chance as above. Each of those asked may lend half of what it
+// has, at most one token. Tokens are moved and never copied: a lender is debited
+// before the loan is sent, the borrower credited once, and what is lost on the
+// way is lost. So over all members, whoever retries and however the network
+// fails,
+//
+//	retries <= Ratio * first tries + Stipend * time + members * (Burst + 1)
+//
+// in any window of time, of members that follow the protocol. One that promises
+// what it has not adds a token a loan, two a retry that asked. Nobody asks or
+// lends while a verdict on the service is in force, nor where fewer than two
+// stewards are heard.
 type Budget struct {
 	service string
 	shared  *coord.Service
