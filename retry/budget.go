@@ -119,6 +119,7 @@ type Budget struct {
 	account *ledger.Account
 	latency frugal.Median
 	hooks   BudgetHooks
+	tail    Tail // only of calls that may be hedged
 }
 
 type budgetKey struct{}
@@ -208,4 +209,12 @@ func (b *Budget) observe(latency time.Duration) {
 	if b != nil {
 		b.latency.Add(latency)
 	}
+}
+
+// slow is the tail of the first attempts of Do and Value that may be hedged.
+func (b *Budget) slow() *Tail {
+	if b == nil {
+		return nil
+	}
+	return &b.tail
 }

@@ -34,6 +34,8 @@ type Call struct {
 	paid   ledger.Token
 	last   error // of the last attempt that was sent
 	stop   error
+
+	hedgedAfter time.Duration // of a hedge's Call
 }
 
 // Begin begins a call.
@@ -153,6 +155,11 @@ func (c *Call) worth(ctx context.Context, err error) (after time.Duration, ok bo
 		c.stop = gone(ctx)
 		return 0, false
 	}
+	return c.policy.worth(err)
+}
+
+// worth is what an error says by itself.
+func (p *Policy) worth(err error) (after time.Duration, ok bool) {
 	var m *markedError
 	if errors.As(err, &m) {
 		if m.after < 0 {
@@ -160,7 +167,7 @@ func (c *Call) worth(ctx context.Context, err error) (after time.Duration, ok bo
 		}
 		after = m.after
 	}
-	if r := c.policy.Retryable; r != nil && !r(err) {
+	if r := p.Retryable; r != nil && !r(err) {
 		return 0, false
 	}
 	return after, true

@@ -34,6 +34,10 @@ func TestPolicyFaults(t *testing.T) {
 		{retry.Policy{MaxAttempts: -1, BaseDelay: -1}, nil},
 		{retry.Policy{AttemptTimeout: -1, MaxDelay: -1}, []string{"Policy.AttemptTimeout", "Policy.MaxDelay"}},
 		{retry.Policy{BaseDelay: 2, MaxDelay: 1}, []string{"Policy.BaseDelay"}},
+		{retry.Policy{Hedge: &retry.Hedge{}, AttemptTimeout: 1}, nil},
+		{retry.Policy{Hedge: &retry.Hedge{Delay: 1}, MaxAttempts: 2, AttemptTimeout: 2}, nil},
+		{retry.Policy{Hedge: &retry.Hedge{Delay: -1}, MaxAttempts: 1}, []string{"Policy.Hedge.Delay", "Policy.Hedge"}},
+		{retry.Policy{Hedge: &retry.Hedge{Delay: 2}, AttemptTimeout: 2}, []string{"Policy.Hedge.Delay"}},
 	} {
 		if got := fields(tc.policy.Validate()); !slices.Equal(got, tc.want) {
 			t.Errorf("%+v: faults in %q, want %q", tc.policy, got, tc.want)

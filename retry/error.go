@@ -15,6 +15,11 @@ var ErrBudgetExhausted = errors.New("retry: budget exhausted: first tries have n
 // retries off, because the endpoint is in trouble and they would not help.
 var ErrRetriesOff = errors.New("retry: retries are off by the cluster's verdict")
 
+// ErrSuperseded is the cause with which an attempt's context ends when the call
+// has been decided by the attempt beside it (see Hedge). It is a cancellation,
+// and never an error that a call returns.
+var ErrSuperseded = fmt.Errorf("retry: superseded by another attempt of the call: %w", context.Canceled)
+
 var (
 	errNoTime  = fmt.Errorf("retry: another attempt would not fit the deadline: %w", context.DeadlineExceeded)
 	errAttempt = fmt.Errorf("retry: attempt timed out: %w", context.DeadlineExceeded)

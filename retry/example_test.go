@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/murmuration-go/murmuration/retry"
@@ -56,4 +57,23 @@ func ExampleNewBudget() {
 	// 3 false
 	// 1 true
 	// 1 true
+}
+
+// A call that waits for its first attempt sends a second one beside it, and takes
+// the answer that comes first.
+func ExampleHedge() {
+	policy := retry.Policy{
+		Budget: retry.NewBudget(retry.BudgetConfig{Service: "search"}),
+		Hedge:  &retry.Hedge{Delay: 5 * time.Millisecond}, // zero: what 95 % of attempts take
+	}
+	var attempts atomic.Int32
+	page, err := retry.Value(context.Background(), policy, func(ctx context.Context) (string, error) {
+		if attempts.Add(1) == 1 { // stuck, until it has lost
+			<-ctx.Done()
+			return "", ctx.Err()
+		}
+		return "page of the second replica", nil
+	})
+	fmt.Println(page, err)
+	// Output: page of the second replica <nil>
 }

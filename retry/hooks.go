@@ -8,7 +8,8 @@ import (
 )
 
 // Hooks are optional functions that are told of calls and attempts. They run on
-// the goroutine of the call and should return soon, since the call waits for
+// the goroutine of the call, those of a hedge on its own, at the same time as
+// those of the first attempt. They should return soon, since the call waits for
 // them.
 type Hooks struct {
 	// CallStart begins a call. The context it returns is used for the call.
@@ -31,6 +32,15 @@ type Attempt struct {
 	Service, Endpoint string // empty when unknown
 	Number            int    // from 1
 	Internal          bool   // the endpoint belongs to the caller's organisation
+
+	// HedgedAfter says of a hedge how long the first attempt had to itself.
+	// Of any other attempt it is 0.
+	HedgedAfter time.Duration
+}
+
+// Attempt describes the attempt under way, for the hooks.
+func (c *Call) Attempt(service, endpoint string) Attempt {
+	return Attempt{Service: service, Endpoint: endpoint, Number: c.number, HedgedAfter: c.hedgedAfter}
 }
 
 // CallInfo says how a call ended.

@@ -38,6 +38,12 @@ type Policy struct {
 	// asked. It must be safe for concurrent use.
 	Retryable func(error) bool
 
+	// Hedge sends a second attempt beside a first one that takes long, for
+	// the tail of the latencies (Dean and Barroso, "The tail at scale",
+	// 2013). The function that is retried then runs twice at once: only for
+	// calls that are idempotent, but see WithoutHedge. Nil means no hedges.
+	Hedge *Hedge
+
 	// Hooks are told what happens.
 	Hooks Hooks
 }
@@ -58,6 +64,17 @@ func (p Policy) Validate() error {
 	}
 	if p.MaxDelay > 0 && p.BaseDelay > p.MaxDelay {
 		bad("BaseDelay", "is %v, above MaxDelay %v", p.BaseDelay, p.MaxDelay)
+	}
+	if h := p.Hedge; h != nil {
+		if h.Delay < 0 {
+			bad("Hedge.Delay", "is %v; it cannot be negative (0 means what 95 %% of attempts take)", h.Delay)
+		}
+		if p.AttemptTimeout > 0 && h.Delay >= p.AttemptTimeout {
+			bad("Hedge.Delay", "is %v, which leaves nothing of AttemptTimeout %v", h.Delay, p.AttemptTimeout)
+		}
+		if p.maxAttempts() < 2 {
+			bad("Hedge", "is one of MaxAttempts, which allows only the first")
+		}
 	}
 	return errors.Join(faults...)
 }

@@ -31,35 +31,51 @@ import (
 // With a Budget in a cluster there are no retries, and nothing is earned, while
 // the cluster has turned them off for every endpoint of the service.
 func Do(ctx context.Context, p Policy, fn func(context.Context) error) error {
-	_, err := Value(ctx, p, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, fn(ctx)
-	})
+	if p.Hedge != nil {
+		_, err := Value(ctx, p, valueless(fn))
+		return err
+	}
+	_, err := value(ctx, p, valueless(fn), nil)
 	return err
+}
+
+func valueless(fn func(context.Context) error) func(context.Context) (struct{}, error) {
+	return func(ctx context.Context) (struct{}, error) { return struct{}{}, fn(ctx) }
 }
 
 // Value is Do for functions that return a value. The value is the last
 // attempt's, also beside an error; a refused attempt counts as none.
 func Value[T any](ctx context.Context, p Policy, fn func(context.Context) (T, error)) (T, error) {
+	if p.Hedge == nil {
+		return value(ctx, p, fn, nil)
+	}
+	return value(ctx, p, fn, func(ctx context.Context, c Call) (Call, T, error) { return hedgedOnce(ctx, c, fn) })
+}
+
+// value is Value with the way to run attempts that may be hedged, nil if none
+// may. That is handed in so that fn stays off the heap where there is none.
+func value[T any](ctx context.Context, p Policy, fn func(context.Context) (T, error), hedged func(context.Context, Call) (Call, T, error)) (T, error) {
 	service := p.Budget.Service()
 	ctx, began := p.Hooks.Begin(ctx, service)
 	c := Begin(&p)
 	var v T
 	for {
-		start := coord.Now()
-		got, err := once(ctx, &c, fn)
-		if sent := err == nil || !notSent(err); sent || c.sent == 0 {
+		var got T
+		var err error
+		if hedged != nil && c.MayHedge(ctx) {
+			c, got, err = hedged(ctx, c)
+		} else {
+			got, err = once(ctx, &c, fn)
+		}
+		if err == nil || !notSent(err) || c.sent == 0 {
 			v = got
-			if sent && c.number == 1 {
-				c.FirstTry(p.Budget.mode())
-			}
 		}
 		if err == nil {
 			c.Succeeded()
-			p.Budget.observe(coord.Now() - start)
 			p.Hooks.End(ctx, began, CallInfo{Service: service, Attempts: c.sent})
 			return v, nil
 		}
-		if !c.Next(ctx, err, Route{Mode: p.Budget.mode(), Latency: p.Budget.Latency()}) {
+		if !c.Next(ctx, err, p.route()) {
 			err = c.Err()
 			p.Hooks.End(ctx, began, CallInfo{Service: service, Attempts: c.sent, Err: err})
 			return v, err
@@ -67,12 +83,32 @@ func Value[T any](ctx context.Context, p Policy, fn func(context.Context) (T, er
 	}
 }
 
+// route is where every attempt of Do and Value goes.
+func (p *Policy) route() Route { return Route{Mode: p.Budget.mode(), Latency: p.Budget.Latency()} }
+
 func once[T any](ctx context.Context, c *Call, fn func(context.Context) (T, error)) (v T, err error) {
+	budget := c.policy.Budget
+	start := coord.Now()
 	ctx, cancel := c.Context(ctx)
 	defer cancel()
-	a := Attempt{Service: c.policy.Budget.Service(), Number: c.number}
+	a := c.Attempt(budget.Service(), "")
 	ctx = c.policy.Hooks.BeginAttempt(ctx, a)
 	v, err = fn(ctx)
 	c.policy.Hooks.EndAttempt(ctx, a, err)
+	if c.number == 1 && (err == nil || !notSent(err)) {
+		c.FirstTry(budget.mode())
+	}
+	if err == nil {
+		budget.observe(coord.Now() - start)
+	}
 	return v, err
+}
+
+// hedgedOnce is once with a hedge beside the attempt if that takes long. The Call
+// comes back as it is then.
+func hedgedOnce[T any](ctx context.Context, c Call, fn func(context.Context) (T, error)) (Call, T, error) {
+	v, _, err := Hedged(ctx, &c, c.policy.Budget.slow(), c.policy.route, func(ctx context.Context, c *Call) (T, error) {
+		return once(ctx, c, fn)
+	})
+	return c, v, err
 }

@@ -39,3 +39,14 @@ func ReadPrevious(values ...string) (most int) {
 	}
 	return most
 }
+
+type hedgeKey struct{}
+
+// WithHedge marks a context as that of a hedge: of an attempt that is sent while
+// another one of its call is under way.
+func WithHedge(ctx context.Context) context.Context {
+	return context.WithValue(ctx, hedgeKey{}, true)
+}
+
+// IsHedge reports whether a context was marked by WithHedge.
+func IsHedge(ctx context.Context) bool { return ctx.Value(hedgeKey{}) != nil }

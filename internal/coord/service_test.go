@@ -190,4 +190,7 @@ func TestAttemptNumber(t *testing.T) {
 	if n := AttemptNumber(WithAttempt(WithAttempt(ctx, 2), 3)); n != 3 {
 		t.Errorf("got attempt %d, want 3", n)
 	}
+	if IsHedge(WithAttempt(ctx, 2)) || !IsHedge(WithAttempt(WithHedge(ctx), 2)) {
+		t.Error("a hedge is not told from a retry")
+	}
 }
