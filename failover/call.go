@@ -17,15 +17,32 @@ import (
 // has returned. fn must be safe to run again unless Config.Retry allows one
 // attempt only, or it marks errors by retry.Permanent.
 func (g *Group) Do(ctx context.Context, fn func(context.Context, Endpoint) error) error {
-	_, err := Value(ctx, g, func(ctx context.Context, e Endpoint) (struct{}, error) {
-		return struct{}{}, fn(ctx, e)
-	})
+	if g.Hedges() {
+		_, err := Value(ctx, g, valueless(fn))
+		return err
+	}
+	_, err := value(ctx, g, valueless(fn), nil)
 	return err
+}
+
+func valueless(fn func(context.Context, Endpoint) error) func(context.Context, Endpoint) (struct{}, error) {
+	return func(ctx context.Context, e Endpoint) (struct{}, error) { return struct{}{}, fn(ctx, e) }
 }
 
 // Value is Do for functions that return a value. The value is the last
 // attempt's, also beside an error; a refused attempt counts as none.
-func Value[T any](ctx context.Context, g *Group, fn func(context.Context, Endpoint) (T, error)) (v T, err error) {
+func Value[T any](ctx context.Context, g *Group, fn func(context.Context, Endpoint) (T, error)) (T, error) {
+	if !g.Hedges() {
+		return value(ctx, g, fn, nil)
+	}
+	return value(ctx, g, fn, func(ctx context.Context, r *routes, at int, c retry.Call) pair[T] {
+		return hedged(ctx, g, r, at, c, fn)
+	})
+}
+
+// value is Value with the way to run attempts that may be hedged, nil if none
+// may. That is handed in so that fn stays off the heap where there is none.
+func value[T any](ctx context.Context, g *Group, fn func(context.Context, Endpoint) (T, error), hedged func(context.Context, *routes, int, retry.Call) pair[T]) (v T, err error) {
 	if g.closed.Load() {
 		return v, ErrClosed
 	}
@@ -36,8 +53,16 @@ func Value[T any](ctx context.Context, g *Group, fn func(context.Context, Endpoi
 	var tried, passed uint64
 	var refusal error // the first since the last attempt that was sent
 	for {
-		got, ran, e := attempt(ctx, g, r.targets[at], &c, fn)
-		if err = e; ran {
+		var got T
+		var ran bool
+		if hedged != nil && c.MayHedge(ctx) {
+			p := hedged(ctx, r, at, c)
+			c, at, tried = p.call, p.at, p.tried
+			got, ran, err = p.v, p.ran, p.err
+		} else {
+			got, ran, err = attempt(ctx, g, r.targets[at], &c, fn)
+		}
+		if ran {
 			v = got
 		}
 		switch {
@@ -118,7 +143,8 @@ func attempt[T any](ctx context.Context, g *Group, t *target, c *retry.Call, fn 
 		if h := g.config.Hooks.Routed; h != nil {
 			h(ctx, g.service, t.Name, c.Number())
 		}
-		a := retry.Attempt{Service: g.service, Endpoint: t.Name, Number: c.Number(), Internal: t.Internal}
+		a := c.Attempt(g.service, t.Name)
+		a.Internal = t.Internal
 		ctx = g.policy.Hooks.BeginAttempt(ctx, a)
 		var err error
 		v, err = fn(ctx, t.Endpoint)

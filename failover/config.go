@@ -81,7 +81,8 @@ type Config struct {
 }
 
 // Hooks are optional functions that a Group calls, on the goroutine of the call
-// that caused them; they should return soon, since that call waits for them.
+// that caused them, or of its hedge; they should return soon, since that call
+// waits for them.
 // Config.Retry.Hooks and Config.Breaker.Hooks tell of attempts and refusals.
 type Hooks struct {
 	// Routed is told which endpoint an attempt goes to, before it is sent.

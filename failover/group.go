@@ -57,16 +57,19 @@ func New(service string, c Config) (*Group, error) {
 	return g, nil
 }
 
-// setRoutes makes the endpoints' routes, keeping the breakers of old ones.
+// setRoutes makes the endpoints' routes, keeping what is known of old ones.
 func (g *Group) setRoutes(list []Endpoint, old *routes) {
 	targets := make([]*target, len(list))
 	for i, e := range list {
 		e.Name = e.name()
 		t := &target{Endpoint: e}
 		if was := old.find(e.Name); was != nil {
-			t.breaker = was.breaker
+			t.breaker, t.tail = was.breaker, was.tail
 		} else {
 			t.breaker = breaker.New(e.Name, g.config.breaker(g.service))
+			if g.Hedges() {
+				t.tail = new(retry.Tail)
+			}
 		}
 		targets[i] = t
 	}

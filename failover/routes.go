@@ -23,6 +23,7 @@ type routes struct {
 type target struct {
 	Endpoint
 	breaker *breaker.Breaker
+	tail    *retry.Tail // nil if no call is hedged
 	drained bool
 }
 
