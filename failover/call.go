@@ -2,6 +2,7 @@ package failover
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/murmuration-go/murmuration/breaker"
@@ -21,7 +22,7 @@ func (g *Group) Do(ctx context.Context, fn func(context.Context, Endpoint) error
 		_, err := Value(ctx, g, valueless(fn))
 		return err
 	}
-	_, err := value(ctx, g, valueless(fn), nil)
+	_, err := Unhedged(ctx, g, valueless(fn))
 	return err
 }
 
@@ -33,7 +34,7 @@ func valueless(fn func(context.Context, Endpoint) error) func(context.Context, E
 // attempt's, also beside an error; a refused attempt counts as none.
 func Value[T any](ctx context.Context, g *Group, fn func(context.Context, Endpoint) (T, error)) (T, error) {
 	if !g.Hedges() {
-		return value(ctx, g, fn, nil)
+		return Unhedged(ctx, g, fn)
 	}
 	return value(ctx, g, fn, func(ctx context.Context, r *routes, at int, c retry.Call) pair[T] {
 		return hedged(ctx, g, r, at, c, fn)
@@ -62,7 +63,7 @@ func value[T any](ctx context.Context, g *Group, fn func(context.Context, Endpoi
 		} else {
 			got, ran, err = attempt(ctx, g, r.targets[at], &c, fn)
 		}
-		if ran {
+		if ran && (err == nil || c.Sent() == 0 || !notSent(err)) {
 			v = got
 		}
 		switch {
@@ -97,6 +98,12 @@ func value[T any](ctx context.Context, g *Group, fn func(context.Context, Endpoi
 		g.ended(ctx, began, c.Sent(), err)
 		return v, err
 	}
+}
+
+// notSent reports whether an error says that nothing reached the endpoint.
+func notSent(err error) bool {
+	var e interface{ NotSent() bool }
+	return errors.As(err, &e) && e.NotSent()
 }
 
 func (g *Group) ended(ctx context.Context, began time.Duration, attempts int, err error) {

@@ -66,7 +66,18 @@ func TestValueIsTheLastAttempts(t *testing.T) {
 	if v != "from c" || err == nil {
 		t.Errorf("got %q, %v", v, err)
 	}
-	// What came with the last error stays beside it when the retry is refused.
+	// What came with the last error stays beside it when the retry is refused, by
+	// the function itself too.
+	n := 0
+	v, err = failover.Value(t.Context(), g, func(context.Context, failover.Endpoint) (string, error) {
+		if n++; n > 1 {
+			return "", &breaker.OpenError{}
+		}
+		return "half an answer", errDown
+	})
+	if v != "half an answer" || !errors.Is(err, breaker.ErrOpen) || !errors.Is(err, errDown) {
+		t.Errorf("got %q, %v", v, err)
+	}
 	only := group(t, quick("a"))
 	v, err = failover.Value(t.Context(), only, func(context.Context, failover.Endpoint) (string, error) {
 		trip(only, "a")

@@ -7,9 +7,15 @@ import (
 	"github.com/murmuration-go/murmuration/retry"
 )
 
-// Hedges reports whether the group's policy has calls hedged. It is for drivers,
-// which then mark those that must not be (see retry.WithoutHedge).
+// Hedges reports whether the group's policy has calls hedged.
 func (g *Group) Hedges() bool { return g.policy.Hedge != nil }
+
+// Unhedged is Value for calls that must not be under way twice at once, whatever
+// the group's policy. fn then runs on the caller's goroutine alone, so that what
+// it refers to need not be on the heap.
+func Unhedged[T any](ctx context.Context, g *Group, fn func(context.Context, Endpoint) (T, error)) (T, error) {
+	return value(ctx, g, fn, nil)
+}
 
 // pair is what came of a first attempt and its hedge, if there was one.
 type pair[T any] struct {

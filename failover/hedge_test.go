@@ -265,3 +265,30 @@ func TestHedgeAfterTheEndpointsTail(t *testing.T) {
 		}
 	})
 }
+
+// What must not be under way twice at once is not, and stays on the caller's
+// stack.
+func TestUnhedged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := group(t, hedging("a", "b"))
+		n := 0
+		v, err := failover.Unhedged(t.Context(), g, func(_ context.Context, e failover.Endpoint) (string, error) {
+			n++
+			time.Sleep(50 * ms)
+			return e.Name, nil
+		})
+		if v != "a" || err != nil || n != 1 || !g.Hedges() || group(t, quick("a")).Hedges() {
+			t.Errorf("got %q, %v after %d attempts", v, err, n)
+		}
+	})
+	if raceDetector {
+		return // which allocates
+	}
+	g, ctx := group(t, hedging("a", "b")), t.Context()
+	if got := testing.AllocsPerRun(500, func() {
+		n := 0
+		_, _ = failover.Unhedged(ctx, g, func(context.Context, failover.Endpoint) (int, error) { n++; return n, nil })
+	}); got != 0 {
+		t.Errorf("%v allocations", got)
+	}
+}
