@@ -4,72 +4,94 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/murmuration-go/murmuration/breaker"
 	"github.com/murmuration-go/murmuration/failover"
+	"github.com/murmuration-go/murmuration/internal/coord"
 	"github.com/murmuration-go/murmuration/retry"
 	"github.com/murmuration-go/murmuration/retry/retryhttp"
 )
 
-// call is one request on its way through the group. It belongs to the goroutine
-// of RoundTrip.
+// call is one request on its way through the group. A hedge, which is sent while
+// the attempt before it is under way, shares it with that one.
 //
 // Invariants:
 //  1. The caller's request is only read. Attempts after the first have their own
 //     headers, since the transport may still be reading those of an earlier one,
 //     and so has one that tells of earlier attempts.
 //     The Trailer map is shared, for the caller fills it while the body is read.
-//  2. resp is the response of the last attempt sent, if it got one. It stays
-//     untouched until the next attempt is really about to be sent.
+//  2. answers has the response of the last attempt sent, if it got one, and that
+//     of the attempt that was under way beside it. They stay untouched until
+//     the next attempt is really about to be sent.
 //  3. Exactly one party closes the caller's body: the base, once the body is
-//     handed over for good, else end.
+//     handed over for good, else end. No two attempts read the same one.
 type call struct {
-	t   *Transport
-	req *http.Request
-	ctx context.Context // the caller's, which also ends with Request.Cancel
+	t          *Transport
+	req        *http.Request
+	ctx        context.Context // the caller's, which also ends with Request.Cancel
+	idempotent bool
 
 	legacy <-chan struct{} // Request.Cancel
 	quit   func()          // ends ctx; nil without a Request.Cancel
 
-	attempts   int
-	idempotent bool
-	handed     bool         // the caller's body was given to the base
-	body       *requestBody // the loan of it under way, if it is on loan
-	watched    bool         // Request.Cancel is being watched
+	handed atomic.Bool  // the caller's body was given to the base
+	loan   *requestBody // of a body that cannot be rewound; such requests are not hedged
 
-	resp     *http.Response
-	kept     *responseBody // of resp; nil if there is nothing to read
-	endpoint string        // that resp came from
+	mu       sync.Mutex
+	attempts int
+	watched  bool // Request.Cancel is being watched
+	answers  [2]answer
+}
+
+// answer is a response that an attempt got.
+type answer struct {
+	resp     *http.Response // nil if there is none
+	body     *responseBody  // nil if there is nothing to read
+	endpoint string
+}
+
+// attempt is one sending of a call's request.
+type attempt struct {
+	*call
+	loop context.Context // the retry loop's
+	body *requestBody    // what the base reads; nil if nothing can go wrong with it
+	seen *sightings      // nil if the request may be repeated in any case
+}
+
+// send sends the request through the group.
+func (c *call) send() (*http.Response, error) {
+	if c.t.group.Hedges() && c.mayHedge() {
+		return failover.Value(c.ctx, c.t.group, c.attempt)
+	}
+	return failover.Unhedged(c.ctx, c.t.group, c.attempt)
 }
 
 // attempt sends the request once. It is the function that the group runs.
 func (c *call) attempt(loop context.Context, e failover.Endpoint) (*http.Response, error) {
-	if c.attempts == 0 {
-		c.idempotent = c.mayRepeat()
-	}
 	url, host, err := c.t.direct(c.req, e)
 	if err != nil {
 		return nil, &unsentError{err}
 	}
-	body, err := c.nextBody()
+	body, watched, err := c.nextBody()
 	if err != nil {
 		return nil, &unsentError{err}
 	}
-	c.supersede(e.Name)
-	c.attempts++
+	a := attempt{call: c, loop: loop, body: watched}
+	n := c.sending(coord.IsHedge(loop), e.Name)
 
 	life := begin(c.req.Context(), loop)
 	defer life.endUnlessKept()
 	ctx := life.ctx
-	var seen *sightings
 	if !c.idempotent {
-		seen = new(sightings)
-		ctx = seen.watch(ctx)
+		a.seen = new(sightings)
+		ctx = a.seen.watch(ctx)
 	}
 	out := c.req.WithContext(ctx)
 	out.URL, out.Host, out.Body = url, host, body
-	out.Header = c.header(loop, e)
+	out.Header = c.header(loop, e, n)
 
 	resp, err := c.t.base.RoundTrip(out)
 	switch {
@@ -77,7 +99,7 @@ func (c *call) attempt(loop context.Context, e failover.Endpoint) (*http.Respons
 		if resp != nil && resp.Body != nil { // a base must not do that
 			_ = resp.Body.Close()
 		}
-		return nil, c.judge(loop, out, seen, err)
+		return nil, a.judge(out, err)
 	case resp == nil:
 		err := fmt.Errorf("failoverhttp: base RoundTripper %T returned neither response nor error", c.t.base)
 		return nil, retry.Permanent(breaker.Neutral(err))
@@ -87,19 +109,19 @@ func (c *call) attempt(loop context.Context, e failover.Endpoint) (*http.Respons
 	}
 	if !life.headersCame() { // too late: the body is being cut off already
 		_ = resp.Body.Close()
-		return nil, c.judge(loop, out, seen, context.Cause(loop))
+		return nil, a.judge(out, context.Cause(loop))
 	}
-	err = c.judgeStatus(resp, e.Internal)
+	err = a.judgeStatus(resp, e.Internal)
 	c.keep(resp, &life, e.Name)
 	return resp, err
 }
 
-// header returns the headers of the attempt under way, whose context is loop. How
+// header returns the headers of an attempt, whose context is loop. How
 // many attempts came before is for internal endpoints alone, and for the loop to
 // say: what a proxy has copied of the request it received goes no further.
-func (c *call) header(loop context.Context, e failover.Endpoint) http.Header {
+func (c *call) header(loop context.Context, e failover.Endpoint, number int) http.Header {
 	tells := e.Internal && retry.Previous(loop) > 0
-	if _, copied := c.req.Header[retryhttp.PreviousAttempts]; c.attempts == 1 && !tells && !copied {
+	if _, copied := c.req.Header[retryhttp.PreviousAttempts]; number == 1 && !tells && !copied {
 		return c.req.Header
 	}
 	h := c.req.Header.Clone()
@@ -111,6 +133,23 @@ func (c *call) header(loop context.Context, e failover.Endpoint) http.Header {
 		h.Del(retryhttp.PreviousAttempts)
 	}
 	return h
+}
+
+// sending counts an attempt that is about to be sent, and discards what it
+// supersedes. A hedge supersedes nothing.
+func (c *call) sending(hedge bool, endpoint string) (number int) {
+	c.mu.Lock()
+	c.attempts++
+	number = c.attempts
+	var old [2]answer
+	if !hedge {
+		old, c.answers = c.answers, old
+	}
+	c.mu.Unlock()
+	for _, a := range old {
+		a.discard(c.t, endpoint)
+	}
+	return number
 }
 
 // mayRepeat reports whether the request may be sent more than once: by the rule
@@ -131,46 +170,73 @@ func (c *call) mayRepeat() bool {
 	return c.t.Resend != nil && c.t.Resend(c.req)
 }
 
-// keep makes a response the last one of the call. Its body ends the attempt's
-// life, and reports its own breaking unless the attempt has failed already.
-func (c *call) keep(resp *http.Response, life *life, endpoint string) {
-	c.resp, c.kept, c.endpoint = resp, nil, endpoint
-	upgraded := resp.StatusCode == http.StatusSwitchingProtocols
-	if resp.Body == http.NoBody || upgraded && life.cancel == nil {
-		return // nothing can break, or it is no longer HTTP
-	}
-	b := &responseBody{inner: resp.Body, upgraded: upgraded, cancel: life.keep()}
-	if !isFailure(resp.StatusCode) && !upgraded {
-		b.group, b.endpoint = c.t.group, endpoint
-		b.ctx, b.legacy = c.req.Context(), c.legacy
-	}
-	c.kept = b
-	resp.Body = b.withWriter()
+// mayHedge reports whether the request may be under way twice at once.
+func (c *call) mayHedge() bool {
+	_, upgrade := c.req.Header["Upgrade"]
+	_, expect := c.req.Header["Expect"]
+	return c.idempotent && c.canRewind() && !upgrade && !expect && len(c.req.Trailer) == 0
 }
 
-// supersede discards the kept response, since another attempt is about to be
-// sent. Only an attempt on the same endpoint can use the same connection, so
-// only that one waits for it, and only for a moment.
-func (c *call) supersede(next string) {
-	if resp := c.resp; resp != nil {
-		c.resp = nil
-		grace := time.Duration(0)
-		if next == c.endpoint {
-			grace = drainGrace
+// keep adds a response to the answers. Its body ends the attempt's life, and
+// reports its own breaking unless the attempt has failed already.
+func (c *call) keep(resp *http.Response, life *life, endpoint string) {
+	a := answer{resp: resp, endpoint: endpoint}
+	upgraded := resp.StatusCode == http.StatusSwitchingProtocols
+	if resp.Body != http.NoBody && !(upgraded && life.cancel == nil) { // else nothing can break, or it is no longer HTTP
+		b := &responseBody{inner: resp.Body, upgraded: upgraded, cancel: life.keep()}
+		if !isFailure(resp.StatusCode) && !upgraded {
+			b.group, b.endpoint = c.t.group, endpoint
+			b.ctx, b.legacy = c.req.Context(), c.legacy
 		}
-		c.t.discard(resp, c.kept, grace)
+		a.body = b
+		resp.Body = b.withWriter()
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := 0
+	if c.answers[0].resp != nil {
+		i = 1
+	}
+	c.answers[i] = a
+}
+
+// take removes a response from the answers once all attempts have ended, and
+// reports whether it was there.
+func (c *call) take(resp *http.Response) bool {
+	for i, a := range c.answers {
+		if resp != nil && a.resp == resp {
+			c.answers[i] = answer{}
+			return true
+		}
+	}
+	return false
+}
+
+// discard discards an answer since an attempt is about to be sent to an endpoint.
+// Only one on the same endpoint can use the same connection, so only that one
+// waits for it, and only for a moment.
+func (a *answer) discard(t *Transport, next string) {
+	if a.resp == nil {
+		return
+	}
+	grace := time.Duration(0)
+	if next == a.endpoint {
+		grace = drainGrace
+	}
+	t.discard(a.resp, a.body, grace)
 }
 
 // end releases what is left when RoundTrip returns or panics.
 func (c *call) end() {
-	if c.resp != nil {
-		c.t.discard(c.resp, c.kept, 0)
+	for _, a := range c.answers {
+		if a.resp != nil {
+			c.t.discard(a.resp, a.body, 0)
+		}
 	}
 	switch {
-	case c.body != nil:
-		c.body.settle()
-	case !c.handed && c.req.Body != nil:
+	case c.loan != nil:
+		c.loan.settle()
+	case !c.handed.Load() && c.req.Body != nil:
 		_ = c.req.Body.Close()
 	}
 	if c.quit != nil {
@@ -191,7 +257,12 @@ func (c *call) gone() bool {
 // watch makes sure that a wait for the next attempt ends when Request.Cancel
 // does; during an attempt the base sees to that.
 func (c *call) watch() {
-	if c.legacy == nil || c.watched {
+	if c.legacy == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.watched {
 		return
 	}
 	c.watched = true

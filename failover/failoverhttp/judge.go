@@ -52,7 +52,7 @@ func isRetryable(code int) bool {
 // judgeStatus says what a response is to the retry loop and the breaker: nil is
 // a success. That a retry is no use is for internal endpoints to say; from others
 // it is removed, lest it be taken for such a word further up.
-func (c *call) judgeStatus(resp *http.Response, internal bool) error {
+func (a *attempt) judgeStatus(resp *http.Response, internal bool) error {
 	if !internal {
 		delete(resp.Header, retryhttp.Retry)
 	}
@@ -64,14 +64,14 @@ func (c *call) judgeStatus(resp *http.Response, internal bool) error {
 	if !isFailure(code) {
 		err = breaker.Neutral(err)
 	}
-	if (code >= 500 || code == http.StatusTooManyRequests) && retryhttp.Refused(resp.Header) && !c.gone() {
+	if (code >= 500 || code == http.StatusTooManyRequests) && retryhttp.Refused(resp.Header) && !a.gone() {
 		return retry.After(err, -1)
 	}
-	if !isRetryable(code) || !c.idempotent || !c.rewindable(true) || c.gone() {
+	if !isRetryable(code) || !a.idempotent || !a.rewindable(true) || a.gone() {
 		return retry.Permanent(err)
 	}
-	c.watch()
-	if d, ok := c.t.retryAfter(resp.Header, time.Now()); ok {
+	a.watch()
+	if d, ok := a.t.retryAfter(resp.Header, time.Now()); ok {
 		return retry.After(err, d)
 	}
 	return err
@@ -80,27 +80,27 @@ func (c *call) judgeStatus(resp *http.Response, internal bool) error {
 // judge says what a transport error is to the retry loop and the breaker.
 // Certificates that do not verify are evidence, so that an endpoint whose
 // certificate has run out is left for another one.
-func (c *call) judge(loop context.Context, sent *http.Request, seen *sightings, err error) error {
+func (a *attempt) judge(sent *http.Request, err error) error {
 	switch {
-	case c.gone(): // the loop sees that for itself
+	case a.gone(): // the loop sees that for itself
 		return err
-	case loop.Err() != nil:
-		err = late(context.Cause(loop), err)
+	case a.loop.Err() != nil:
+		err = late(context.Cause(a.loop), err)
 	case unfit(sent):
 		return &unsentError{err}
-	case c.body.brokeItself():
+	case a.body.brokeItself():
 		return retry.Permanent(breaker.Neutral(err))
 	case isTLSFault(err):
 		return retry.Permanent(err)
 	}
-	if !c.idempotent && !seen.nothingSent(err) || !c.rewindable(false) {
+	if !a.idempotent && !a.seen.nothingSent(err) || !a.rewindable(false) {
 		return retry.Permanent(err)
 	}
-	c.watch()
+	a.watch()
 	return err
 }
 
-// late makes the error of an attempt that ran out of time one by its cause. What
+// late makes the error of an attempt that was cut off one by its cause. What
 // the base makes of it is only quoted, for it may well be context.Canceled,
 // which here would be a lie.
 func late(cause, err error) error {

@@ -11,38 +11,37 @@ import (
 
 var errBodySpent = errors.New("failoverhttp: the request's body has been read and has no GetBody")
 
-// nextBody returns the body for the next attempt. A body that can be rewound is
-// handed over for good; one that cannot is on loan, so that it can be sent by
-// another attempt as long as nobody has read of it.
-func (c *call) nextBody() (io.ReadCloser, error) {
+// nextBody returns the body for the next attempt, and what watches over it, if
+// that is needed. A body that can be rewound is handed over for good; one that
+// cannot is on loan, so that it can be sent by another attempt as long as nobody
+// has read of it.
+func (c *call) nextBody() (io.ReadCloser, *requestBody, error) {
 	body := c.req.Body
 	if body == nil || body == http.NoBody {
-		c.handed = true
-		return body, nil
+		c.handed.Store(true)
+		return body, nil, nil
 	}
 	if c.req.GetBody == nil {
-		if c.body != nil && !c.body.recall() {
-			return nil, errBodySpent
+		if c.loan != nil && !c.loan.recall() {
+			return nil, nil, errBodySpent
 		}
-		c.handed = true
-		c.body = &requestBody{inner: body}
-		return c.body, nil
+		c.handed.Store(true)
+		c.loan = &requestBody{inner: body}
+		return c.loan, c.loan, nil
 	}
-	if c.handed {
+	if c.handed.Swap(true) {
 		var err error
 		if body, err = c.req.GetBody(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	c.handed = true
 	// net/http sends the bodies of its own making together with the headers,
 	// unless they are wrapped; and those cannot fail.
 	if t := reflect.TypeOf(body); t == nopCloser || t == nopCloserWriterTo {
-		c.body = nil
-		return body, nil
+		return body, nil, nil
 	}
-	c.body = &requestBody{inner: body, final: true}
-	return c.body, nil
+	b := &requestBody{inner: body, final: true}
+	return b, b, nil
 }
 
 var (
@@ -50,15 +49,20 @@ var (
 	nopCloserWriterTo = reflect.TypeOf(io.NopCloser(strings.NewReader("")))
 )
 
+// canRewind reports whether there is a body to send as often as need be, or none.
+func (c *call) canRewind() bool {
+	return c.req.Body == nil || c.req.Body == http.NoBody || c.req.GetBody != nil
+}
+
 // rewindable reports whether another attempt could send the whole body.
-func (c *call) rewindable(answered bool) bool {
+func (a *attempt) rewindable(answered bool) bool {
 	switch {
-	case c.req.Body == nil || c.req.Body == http.NoBody || c.req.GetBody != nil:
+	case a.canRewind():
 		return true
 	case answered: // the transport may still be about to send it
-		return c.body.untouched()
+		return a.body.untouched()
 	}
-	return c.body.recall()
+	return a.body.recall()
 }
 
 // requestBody lends a body to the base for one attempt. While nothing has been

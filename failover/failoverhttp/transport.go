@@ -49,6 +49,11 @@ import (
 // request; or the error by which the request was found unfit to be sent. (A
 // Client with a Timeout replaces errors by its own once that has passed.)
 //
+// The policy's Hedge is for requests that may be resent, have no body or one with a
+// GetBody, and do without Upgrade, Expect and Trailer; retry.WithoutHedge exempts
+// others. A response that loses is discarded like one that is followed by another
+// attempt.
+//
 // The policy's AttemptTimeout bounds an attempt up to its response's headers;
 // the body may take as long as the request's own context lets it.
 type Transport struct {
@@ -105,10 +110,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		c.ctx, c.quit = context.WithCancel(c.ctx)
 	}
 	defer c.end()
-	_, err := failover.Value(c.ctx, t.group, c.attempt)
-	if err == nil || c.resp != nil && c.ctx.Err() == nil {
-		resp := c.resp
-		c.resp = nil
+	c.idempotent = c.mayRepeat()
+	resp, err := c.send()
+	if (err == nil || c.ctx.Err() == nil) && c.take(resp) {
 		return resp, nil
 	}
 	return nil, err
