@@ -70,8 +70,13 @@ func (t *Telemetry) attemptStart(ctx context.Context, a retry.Attempt) context.C
 	}
 	if s.recording() {
 		s.span.SetAttributes(attemptKey.Int(a.Number))
+		if a.HedgedAfter > 0 {
+			s.span.SetAttributes(hedgedAfterKey.Float64(a.HedgedAfter.Seconds()))
+		}
 		if c := scopeOf(ctx, callScope{t}); c != nil {
-			if wait := time.Duration(c.wait.Swap(0)); wait > 0 {
+			if a.HedgedAfter > 0 {
+				c.hedged.Store(true)
+			} else if wait := time.Duration(c.wait.Swap(0)); wait > 0 {
 				s.span.SetAttributes(waitKey.Float64(wait.Seconds()))
 			}
 		}
@@ -89,6 +94,9 @@ func (t *Telemetry) attemptEnd(ctx context.Context, a retry.Attempt, err error) 
 	if counted && !notSent(err) {
 		o := t.targets.get(a.Service, a.Endpoint).with(label(success))
 		t.inst.retry.Add(ctx, 1, o.add...)
+		if a.HedgedAfter > 0 {
+			t.inst.hedge.Add(ctx, 1, o.add...)
+		}
 	}
 	s := scopeOf(ctx, attemptScope{t})
 	if s == nil {
@@ -102,6 +110,11 @@ func (t *Telemetry) attemptEnd(ctx context.Context, a retry.Attempt, err error) 
 	}
 	if s.recording() {
 		s.tell(e)
+		if err == nil && a.Endpoint != "" {
+			if c := scopeOf(ctx, callScope{t}); c.recording() && c.hedged.Swap(false) {
+				c.span.SetAttributes(endpointKey.String(endpointName(a.Endpoint)))
+			}
+		}
 	}
 	if s.span != nil {
 		s.span.End()
@@ -125,6 +138,8 @@ func (s *scope) tell(e ended) {
 	}
 	if e.outcome != success {
 		s.span.SetAttributes(e.outcome.errorType())
+	}
+	if e.outcome != success && e.outcome != superseded {
 		s.span.SetStatus(codes.Error, "")
 	}
 }

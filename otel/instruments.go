@@ -15,6 +15,7 @@ type instruments struct {
 	callRefusal       metric.Int64Counter
 	attemptDuration   metric.Float64Histogram
 	retry             metric.Int64Counter
+	hedge             metric.Int64Counter
 	breakerRefusal    metric.Int64Counter
 	breakerTransition metric.Int64Counter
 	modeTransition    metric.Int64Counter
@@ -47,6 +48,7 @@ func (i *instruments) init(m metric.Meter, members *atomic.Int64) error {
 	i.attemptDuration = histogram(attemptDurationName, "Duration of attempts.")
 	i.callRefusal = counter(callRefusalName, "{call}", "Calls of which nothing was sent.")
 	i.retry = counter(retryName, "{retry}", "Attempts sent after the first of a call.")
+	i.hedge = counter(hedgeName, "{hedge}", "Retries sent while the first attempt was under way.")
 	i.breakerRefusal = counter(breakerRefusalName, "{refusal}", "Attempts that a breaker refused to send.")
 	i.breakerTransition = counter(breakerTransitionName, "{transition}", "Changes of state of local breakers.")
 	i.modeTransition = counter(modeTransitionName, "{transition}", "Changes of how far the cluster can be relied on.")

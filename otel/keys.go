@@ -25,7 +25,7 @@ const (
 // Attributes of spans and metrics.
 const (
 	serviceKey   = attribute.Key("murmuration.service")
-	endpointKey  = attribute.Key("murmuration.endpoint") // on a call's span the one last sent to
+	endpointKey  = attribute.Key("murmuration.endpoint") // on a call's span the one last sent to, or of two at once the one that answered
 	decidedByKey = attribute.Key("murmuration.decided_by")
 )
 
@@ -34,6 +34,7 @@ const (
 	attemptCountKey = attribute.Key("murmuration.attempt_count") // attempts that were sent
 	attemptKey      = attribute.Key("murmuration.attempt")       // number of the attempt, from 1
 	waitKey         = attribute.Key("murmuration.wait")          // before the attempt, in seconds
+	hedgedAfterKey  = attribute.Key("murmuration.hedged_after")  // of a hedge: how long the first attempt had to itself, in seconds
 	stopKey         = attribute.Key("murmuration.stop")          // why there was no further attempt
 
 	refusedEndpointKey = attribute.Key("murmuration.refused_endpoint")
@@ -57,6 +58,7 @@ const (
 	callRefusalName       = "murmuration.client.call.refusal"
 	attemptDurationName   = "murmuration.client.attempt.duration"
 	retryName             = "murmuration.client.retry"
+	hedgeName             = "murmuration.client.hedge"
 	breakerRefusalName    = "murmuration.breaker.refusal"
 	breakerTransitionName = "murmuration.breaker.transition"
 	budgetTokensName      = "murmuration.budget.tokens"

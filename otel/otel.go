@@ -27,6 +27,8 @@
 //
 //	timeout           the attempt's, or the caller's deadline
 //	canceled          by the caller
+//	superseded        cut off, since the attempt beside it has decided the call;
+//	                  alone of them it is no status Error
 //	breaker_open      refused by a breaker, or dimmed by the cluster
 //	budget_exhausted  a retry was wanted, and the budget had none left
 //	retries_off       a retry was wanted, and the cluster has turned them off
@@ -49,13 +51,15 @@
 //	murmuration.client.call.refusal      {call}        service, decided_by
 //	murmuration.client.attempt.duration  s             service, endpoint, error.type
 //	murmuration.client.retry             {retry}       service, endpoint
+//	murmuration.client.hedge             {hedge}       service, endpoint
 //	murmuration.breaker.refusal          {refusal}     service, endpoint, decided_by
 //	murmuration.breaker.transition       {transition}  service, endpoint, from, to
 //	murmuration.cluster.mode.transition  {transition}  from, to
 //	murmuration.cluster.members          {member}
 //
 // call.refusal counts calls of which nothing was sent, breaker.refusal each
-// endpoint that was passed over. Attributes without a dot begin with
+// endpoint that was passed over. A hedge, sent while the first attempt is under
+// way, is also counted as a retry, as it is by the budget. Attributes without a dot begin with
 // "murmuration."; those that are not known are left out. Services and endpoints
 // come from the configuration, and are bounded all the same: those beyond the
 // first 500 pairs are counted under the service _OTHER. Of an endpoint named by

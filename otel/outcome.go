@@ -21,6 +21,7 @@ const (
 	success outcome = iota // and whatever else is no error: no error.type
 	timeout
 	canceled
+	superseded
 	breakerOpen
 	budgetExhausted
 	retriesOff
@@ -35,6 +36,8 @@ func (o outcome) String() string {
 		return "timeout"
 	case canceled:
 		return "canceled"
+	case superseded:
+		return "superseded"
 	case breakerOpen:
 		return "breaker_open"
 	case budgetExhausted:
@@ -122,18 +125,26 @@ func classify(ctx context.Context, err error) (outcome, int) {
 	case errors.Is(err, retry.ErrRetriesOff):
 		return retriesOff, 0
 	case errors.Is(err, context.Canceled):
-		return canceled, 0
+		return canceledBy(ctx), 0
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &late) && late.Timeout():
 		return timeout, 0
 	}
 	// Not every error of a call that was cut short says so.
 	switch ctx.Err() {
 	case context.Canceled:
-		return canceled, 0
+		return canceledBy(ctx), 0
 	case context.DeadlineExceeded:
 		return timeout, 0
 	}
 	return otherError, 0
+}
+
+// canceledBy tells the caller's cancellation from ours.
+func canceledBy(ctx context.Context) outcome {
+	if errors.Is(context.Cause(ctx), retry.ErrSuperseded) {
+		return superseded
+	}
+	return canceled
 }
 
 // notSent reports whether an error says that nothing reached the endpoint.

@@ -64,11 +64,13 @@ type scope struct {
 	span            trace.Span // nil if there is none
 	start           time.Duration
 
-	// Of a call: the wait before its next attempt, in nanoseconds, and
-	// whether the span tells of a refusal. Hooks of one call may run on
-	// several goroutines.
+	// Of a call: the wait before its next attempt, in nanoseconds, whether
+	// the span tells of a refusal, and whether two attempts are at work and
+	// neither has answered yet. Hooks of one call may run on several
+	// goroutines.
 	wait    atomic.Int64
 	refused atomic.Bool
+	hedged  atomic.Bool
 }
 
 // The keys of scopes are those of one Telemetry, so that two may be at work on
