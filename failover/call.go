@@ -16,7 +16,8 @@ import (
 //
 // fn gets a context that ends with the attempt; it must not be used after fn
 // has returned. fn must be safe to run again unless Config.Retry allows one
-// attempt only, or it marks errors by retry.Permanent.
+// attempt only, or it marks errors by retry.Permanent; and to run twice at once
+// if Config.Retry has a Hedge, but see Unhedged.
 func (g *Group) Do(ctx context.Context, fn func(context.Context, Endpoint) error) error {
 	if g.Hedges() {
 		_, err := Value(ctx, g, valueless(fn))

@@ -20,14 +20,15 @@ import (
 // for it, and while the cluster restricts retries at all. The call then goes on
 // as it would without.
 //
-// A losing success is discarded; if it is an io.Closer it is closed. What fn
-// returns must therefore not need the context that fn was given.
+// A losing success is discarded; if it is an io.Closer it is closed. The contexts
+// of both attempts end with the call at the latest, so that what fn returns must
+// not need its own.
 type Hedge struct {
 	// Delay is how long the first attempt has to itself. Zero means as long
 	// as 95 % of first attempts take, but at least 1 ms: of those of the
 	// same endpoint in a failover.Group, and of the same Budget under Do and
 	// Value, which without a Budget send no hedge then. Nor is there one
-	// before 64 of them have succeeded.
+	// before 65 of them have succeeded.
 	Delay time.Duration
 }
 

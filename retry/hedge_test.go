@@ -18,14 +18,15 @@ const ms = time.Millisecond
 // deaf is an attempt that does not heed its context.
 type deaf struct{ error }
 
-// played is how a call went: when each attempt began, by its number, and with
-// what cause its context had ended when it returned.
+// played is how a call went: when its attempts began, which numbers they had, and
+// with what cause their contexts had ended when they returned.
 type played struct {
-	began  []time.Duration
-	causes []error
-	value  int // number of the attempt that the value is of
-	took   time.Duration
-	err    error
+	began   []time.Duration
+	numbers []int
+	causes  []error
+	value   int // number of the attempt that the value is of
+	took    time.Duration
+	err     error
 }
 
 // play makes one call, whose n-th attempt goes as the n-th step says, each within
@@ -38,14 +39,16 @@ func play(ctx context.Context, p retry.Policy, steps ...step) (got played) {
 		n := coord.AttemptNumber(ctx)
 		mu.Lock()
 		running++
+		i := len(got.began)
 		got.began = append(got.began, time.Since(start))
+		got.numbers = append(got.numbers, n)
 		got.causes = append(got.causes, nil)
 		mu.Unlock()
 		defer func() {
 			mu.Lock()
 			defer mu.Unlock()
 			running--
-			got.causes[n-1] = context.Cause(ctx)
+			got.causes[i] = context.Cause(ctx)
 		}()
 		s := steps[min(n, len(steps))-1]
 		if d, ok := s.err.(deaf); ok {

@@ -4,7 +4,8 @@
 // Do and Value run a function until it succeeds, the policy says stop, or the
 // caller's context ends. Waits are full-jitter backoff; a wait that does not
 // fit the deadline is not begun. A Budget bounds the retries of all calls to a
-// service: first tries earn them, retries spend them, and there is no floor.
+// service: first tries earn them, retries spend them, and there is no floor. A
+// Hedge, which is one of them, is sent while the first attempt is under way.
 //
 // Where services call services, retries multiply: three attempts in each of three
 // tiers are 27 at the last one. So a request tells how many attempts came before
@@ -25,8 +26,9 @@ import (
 // refusal as fn returned it (see Call.Next).
 //
 // fn gets a context that ends with the attempt; it must not be used after fn
-// has returned. The caller's cancellation ends the call at once, also during a
-// wait; an attempt that ran into AttemptTimeout is one more failure.
+// has returned. With a Hedge, fn may run twice at once. The caller's cancellation
+// ends the call at once, also during a wait; an attempt that ran into
+// AttemptTimeout is one more failure.
 //
 // With a Budget in a cluster there are no retries, and nothing is earned, while
 // the cluster has turned them off for every endpoint of the service.
