@@ -129,7 +129,7 @@ func (r *race) pay(ctx context.Context, to Route) (ledger.Token, bool) {
 	if to.Mode != ModeAll || ctx.Err() != nil || !fits(ctx, to.Latency) {
 		return ledger.Token{}, false
 	}
-	token, answer := r.call.policy.Budget.take(ledger.Want{Mode: to.Mode, Now: true})
+	token, answer := r.call.policy.Budget.take(ledger.Want{Mode: to.Mode, Double: Previous(ctx) > 0, Now: true})
 	return token, answer == ledger.Yes
 }
 
