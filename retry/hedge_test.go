@@ -268,3 +268,22 @@ func TestNoHedge(t *testing.T) {
 		})
 	}
 }
+
+func TestHedgeBelowARetryCostsDouble(t *testing.T) {
+	for previous, want := range []float64{3, 2} {
+		synctest.Test(t, func(t *testing.T) {
+			b := retry.NewBudget(retry.BudgetConfig{Ratio: -1, Burst: 4})
+			p := retry.Policy{Budget: b, Hedge: &retry.Hedge{Delay: 10 * time.Millisecond}}
+			err := retry.Do(retry.WithPrevious(t.Context(), previous), p, func(ctx context.Context) error {
+				select {
+				case <-time.After(time.Second):
+				case <-ctx.Done():
+				}
+				return nil
+			})
+			if got := b.Tokens(); err != nil || got != want {
+				t.Errorf("after %d attempts further up: %v tokens left, want %v; %v", previous, got, want, err)
+			}
+		})
+	}
+}
