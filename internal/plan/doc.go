@@ -1,0 +1,32 @@
+// Package plan decides how much of what fails in one zone may go to another. It
+// is pure: what the reports of a service add up to goes in, tick by tick, and for
+// each pair of a zone and an endpoint elsewhere one number comes out, sigma: the
+// chance that a request of that zone which failed or was dimmed at home may make
+// one final attempt there. First tries are never moved.
+//
+//	sigma = spare / need
+//
+// Spare is what the endpoint can take beside its own users; need is what may come.
+// So diverted load stays within what is free, whoever diverts it, and members need
+// not talk to each other for that.
+//
+// # Invariants
+//
+//  1. Diverted load keeps an endpoint within a share U of its configured capacity
+//     and within its known-good load, in expectation.
+//  2. Its own users come first: they count by what they wanted at most in the last
+//     minutes, not by what they happen to want now, and when the endpoint is
+//     strained what is diverted to it is cut first, and by half.
+//  3. An endpoint that is itself in trouble, or on probation, or was strained in
+//     the last three seconds gets nothing.
+//  4. Sigma falls at once and rises slowly where it rises above what the whole
+//     demand of the zone would make of the spare.
+//  5. Everything is bounded: MaxZones zones, coord.MaxEndpoints endpoints.
+//
+// # Rejected alternatives
+//
+// A panic threshold forbids the very failover one wants. A hold-down and flap
+// damping keep help away that is needed, and what flaps is bounded by the spare
+// anyway. A limit on how fast routes change, and a token bucket for what is
+// diverted, cost goodput and bounded nothing that sigma does not.
+package plan

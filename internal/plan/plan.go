@@ -1,0 +1,340 @@
+package plan
+
+import (
+	"math"
+	"time"
+)
+
+// MaxZones is the largest number of zones of a service.
+const MaxZones = 8
+
+// The constants of the plan.
+const (
+	demandOver = 5.  // seconds over which demand is averaged
+	fastOver   = 1.  // and for those who must not be late
+	loadOver   = 2.5 // and attempts
+	needRise   = .5  // share of the gap that need rises in a tick
+	needHalf   = 5.  // seconds in which it falls by half
+	memoryHalf = 300 // seconds in which remembered demand falls by half
+
+	useMost    = .75 // U: share of the capacity that may be used
+	goodGrowth = 1.1
+	goodSlowly = 1.01 // for slowFor after a strain
+	slowFor    = 60 * time.Second
+
+	strainLeast  = 5  // successes in a second that can tell
+	strainShare  = .2 // of them slow
+	strainForget = 3 * time.Second
+	foreignShare = .02 // of the load; less is not to blame for a strain
+	cut          = .5
+	cutLeast     = .02
+	cutOwn       = .25 // where the endpoint's own users strain it
+	regain       = .01 // of m, a second
+
+	standing = 1. // share of the demand that is allowed for before any verdict
+	tripped  = .5 // and while zones are tripped
+	rise     = .1 // of sigma, a second
+)
+
+// Health is how an endpoint is, as the dimmer's side of the steward has it.
+type Health uint8
+
+// The healths of an endpoint.
+const (
+	Well    Health = iota // closed
+	Amiss                 // failing, but not for load
+	Tripped               // dimmed, or on probation
+)
+
+// Tick is what the reports of one tick add up to.
+type Tick struct {
+	Now time.Duration
+	// Missing says that members are gone that did not leave; what they wanted
+	// is then remembered undiminished.
+	Missing   bool
+	Endpoints []EndpointTick
+}
+
+// EndpointTick is one endpoint's part of a Tick. Counts are of the tick.
+type EndpointTick struct {
+	Name     string
+	Capacity float64 // requests a second; 0: unknown
+	Health   Health
+
+	Attempts float64 // of everybody
+	Foreign  float64 // of them those of zones whose home is elsewhere
+	OK       float64
+	Strained float64 // of OK those that took longer than when all is well
+
+	Home []HomeTick // by the zones at home here
+}
+
+// HomeTick is what one zone wants of an endpoint that it is at home at.
+type HomeTick struct {
+	Zone   string
+	Demand float64 // first tries
+	Need   float64 // of them those that failed or were dimmed
+}
+
+// Plan is the state of one service. The zero value is ready. It is not safe for
+// concurrent use.
+type Plan struct {
+	zones     []*zone
+	endpoints []*endpoint
+
+	ticked bool
+	now    time.Duration
+	second time.Duration // when the last second was over
+}
+
+type zone struct {
+	name string
+
+	demand, fast float64 // first tries a second
+	need         float64 // a second
+	memory       float64 // of demand
+
+	tripped bool
+}
+
+type endpoint struct {
+	name     string
+	capacity float64
+	health   Health
+
+	load, inflow float64 // attempts a second
+	good         float64 // load that it has borne with ease
+	m            float64 // share of the spare that is given away
+	ok, strained float64 // in this second
+	strainedAt   time.Duration
+	hadStrain    bool
+
+	home  []*home // sorted as zones
+	sigma []share // sorted by zone
+}
+
+// home is what a zone wants of an endpoint.
+type home struct {
+	zone         *zone
+	demand, fast float64
+	memory       float64
+}
+
+// share is sigma for one zone.
+type share struct {
+	zone  *zone
+	sigma float64
+}
+
+// Step takes one tick.
+func (p *Plan) Step(t Tick) {
+	dt := t.Now - p.now
+	if !p.ticked {
+		dt, p.second = time.Second/4, t.Now
+	}
+	p.ticked, p.now = true, t.Now
+	if dt <= 0 {
+		return
+	}
+	sec := dt.Seconds()
+	p.count(&t, sec)
+	if t.Now-p.second >= time.Second-time.Millisecond {
+		p.second = t.Now
+		for _, e := range p.endpoints {
+			p.learn(e)
+		}
+	}
+	p.share(sec)
+}
+
+// average moves an exponentially weighted mean over so many seconds.
+func average(mean *float64, rate, over, sec float64) {
+	*mean += (rate - *mean) * (1 - math.Exp(-sec/over))
+}
+
+// count takes the tick's counts into the means.
+func (p *Plan) count(t *Tick, sec float64) {
+	fade := 1.
+	if !t.Missing {
+		fade = math.Exp2(-sec / memoryHalf)
+	}
+	wanted := map[*zone]HomeTick{}
+	for i := range t.Endpoints {
+		x := &t.Endpoints[i]
+		e := p.endpoint(x.Name)
+		if e == nil {
+			continue
+		}
+		e.capacity, e.health = x.Capacity, x.Health
+		average(&e.load, x.Attempts/sec, loadOver, sec)
+		average(&e.inflow, x.Foreign/sec, loadOver, sec)
+		e.ok += x.OK
+		e.strained += x.Strained
+		seen := map[*zone]HomeTick{}
+		for _, h := range x.Home {
+			if z := p.zone(h.Zone); z != nil {
+				e.at(z)
+				seen[z] = h
+				all := wanted[z]
+				all.Demand += h.Demand
+				all.Need += h.Need
+				wanted[z] = all
+			}
+		}
+		for _, h := range e.home {
+			average(&h.demand, seen[h.zone].Demand/sec, demandOver, sec)
+			average(&h.fast, seen[h.zone].Demand/sec, fastOver, sec)
+			h.memory = max(h.demand, h.memory*fade)
+		}
+	}
+	for _, z := range p.zones {
+		w := wanted[z]
+		average(&z.demand, w.Demand/sec, demandOver, sec)
+		average(&z.fast, w.Demand/sec, fastOver, sec)
+		z.memory = max(z.demand, z.memory*fade)
+		if n := w.Need / sec; n > z.need {
+			z.need += needRise * (n - z.need)
+		} else {
+			z.need = n + (z.need-n)*math.Exp2(-sec/needHalf)
+		}
+	}
+}
+
+// own is what an endpoint's own users have to be reckoned with.
+func (e *endpoint) own() (memory, fast float64) {
+	for _, h := range e.home {
+		memory += h.memory
+		fast += h.fast
+	}
+	return memory, fast
+}
+
+// bears is the load that the endpoint has, or is to be reckoned with at any
+// moment.
+func (p *Plan) bears(e *endpoint) float64 {
+	var memory, demand float64 // of those who are at home elsewhere
+	for _, z := range p.zones {
+		if !e.isHome(z) {
+			memory += z.memory
+			demand += z.demand
+		}
+	}
+	grows := 1.
+	if demand > 0 {
+		grows = max(1, memory/demand)
+	}
+	own, _ := e.own()
+	return max(e.load, own+e.inflow*grows)
+}
+
+// learn looks at the second that is over: what the endpoint has borne with ease,
+// and whether it is strained.
+func (p *Plan) learn(e *endpoint) {
+	load := p.bears(e)
+	ok, slow := e.ok, e.strained
+	e.ok, e.strained = 0, 0
+	if e.health == Well && ok >= strainLeast && slow >= strainShare*ok {
+		if e.inflow > foreignShare*load {
+			least := e.m
+			if raw := e.spareRaw(); raw > 0 {
+				least = min(least, e.inflow/raw)
+			}
+			e.m = max(cutLeast, cut*least)
+		} else {
+			e.m = min(e.m, cutOwn)
+		}
+		e.good = min(e.good, .85*load)
+		e.strainedAt, e.hadStrain = p.now, true
+		return
+	}
+	if !e.hadStrain || p.now-e.strainedAt >= strainForget {
+		e.m = min(e.m+regain, 1)
+	}
+	if e.health == Well && load > .9*e.good {
+		growth := goodGrowth
+		if e.hadStrain && p.now-e.strainedAt < slowFor {
+			growth = goodSlowly
+		}
+		e.good = growth * max(e.good, load)
+	}
+}
+
+// spareRaw is what is free of an endpoint beside its own users.
+func (e *endpoint) spareRaw() float64 {
+	limit := e.good
+	if c := e.capacity; c > 0 {
+		limit = min(limit, max(useMost, .88-2.5/math.Sqrt(c))*c)
+	}
+	memory, fast := e.own()
+	return max(0, limit-max(memory, fast))
+}
+
+// spare is what others may have of it now.
+func (p *Plan) spare(e *endpoint) float64 {
+	if e.health != Well || e.hadStrain && p.now-e.strainedAt < strainForget {
+		return 0
+	}
+	return e.m * e.spareRaw()
+}
+
+// share works out every sigma.
+func (p *Plan) share(sec float64) {
+	troubled := 0
+	for _, z := range p.zones {
+		if z.tripped = p.isTripped(z); z.tripped {
+			troubled++
+		}
+	}
+	floor := standing
+	if troubled > 0 {
+		floor = tripped
+	}
+	for _, e := range p.endpoints {
+		spare := p.spare(e)
+		need := 0.
+		for _, z := range p.zones {
+			if !e.isHome(z) && (z.tripped || troubled == 0) {
+				grows := 1.
+				if z.demand > 0 {
+					grows = max(1, z.memory/z.demand)
+				}
+				need += max(z.need*grows, floor*z.memory)
+			}
+		}
+		for _, z := range p.zones {
+			if e.isHome(z) {
+				continue
+			}
+			want := 0.
+			if (z.tripped || troubled == 0) && need > 0 {
+				want = min(1, spare/need)
+			}
+			s := e.shareOf(z)
+			if want > s.sigma {
+				easy := 1.
+				if z.memory > 0 {
+					easy = spare / z.memory
+				}
+				if troubled > 1 {
+					easy = spare / need / 2
+				}
+				want = min(want, max(s.sigma+rise*sec, easy))
+			}
+			s.sigma = want
+		}
+	}
+}
+
+// isTripped reports whether a zone's home is down: every endpoint of it.
+func (p *Plan) isTripped(z *zone) bool {
+	any := false
+	for _, e := range p.endpoints {
+		if e.isHome(z) {
+			if e.health == Well {
+				return false
+			}
+			any = true
+		}
+	}
+	return any
+}

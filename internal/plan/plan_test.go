@@ -1,0 +1,232 @@
+package plan
+
+import (
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+const tick = 250 * time.Millisecond
+
+// two is a service of zones a and b, each at home at the endpoint of its name,
+// whose members follow sigma to the letter.
+type two struct {
+	t        *testing.T
+	p        Plan
+	now      time.Duration
+	demand   map[string]float64 // of a zone, a second
+	capacity map[string]float64 // as configured
+	health   map[string]Health  // of an endpoint
+	failing  map[string]float64 // share of a zone's first tries that fail or are dimmed
+	slow     map[string]float64 // share of an endpoint's successes
+	diverted map[string]float64 // to an endpoint, a second
+	missing  bool
+}
+
+func newTwo(t *testing.T) *two {
+	return &two{
+		t: t, demand: map[string]float64{"a": 480, "b": 200}, capacity: map[string]float64{"a": 600, "b": 400},
+		health: map[string]Health{}, failing: map[string]float64{}, slow: map[string]float64{}, diverted: map[string]float64{},
+	}
+}
+
+func (w *two) run(d time.Duration) {
+	for end := w.now + d; w.now < end; {
+		w.now += tick
+		t := Tick{Now: w.now, Missing: w.missing}
+		for _, here := range []string{"a", "b"} {
+			there := map[string]string{"a": "b", "b": "a"}[here]
+			w.diverted[here] = w.demand[there] * w.failing[there] * w.p.Sigma(there, here)
+			own := w.demand[here]
+			if w.health[here] == Tripped {
+				own = 3
+			}
+			all := (own + w.diverted[here]) / 4
+			t.Endpoints = append(t.Endpoints, EndpointTick{
+				Name: here, Capacity: w.capacity[here], Health: w.health[here],
+				Attempts: all, Foreign: w.diverted[here] / 4, OK: all, Strained: all * w.slow[here],
+				Home: []HomeTick{{here, w.demand[here] / 4, w.demand[here] / 4 * w.failing[here]}},
+			})
+		}
+		w.p.Step(t)
+	}
+}
+
+func (w *two) wants(zone, endpoint string, least, most float64) {
+	w.t.Helper()
+	if got := w.p.Sigma(zone, endpoint); got < least || got > most {
+		w.t.Errorf("at %v sigma of %s at %s is %.3f, want %.3f to %.3f", w.now, zone, endpoint, got, least, most)
+	}
+}
+
+// What is free at b is 302 (U of 400) less its own 200.
+func TestHelpGrowsToWhatIsFree(t *testing.T) {
+	w := newTwo(t)
+	w.run(time.Minute)
+	w.wants("a", "b", .02, .15) // a standing allowance, within what b is known to bear
+	w.wants("a", "a", 0, 0)
+	w.health["a"], w.failing["a"] = Tripped, 1
+	w.run(12 * time.Second)
+	if got := w.diverted["b"]; got < 90 || got > 102.1 {
+		t.Errorf("12 s after a has died b is sent %.1f of what is a's, want about 102", got)
+	}
+	w.wants("b", "a", 0, 0) // nobody is helped by what is down
+	w.health["a"], w.failing["a"] = Well, 0
+	w.run(time.Minute)
+	if w.diverted["b"] != 0 {
+		t.Errorf("b is still sent %.1f", w.diverted["b"])
+	}
+}
+
+// Without a configured capacity the load that has been borne before limits what
+// is diverted, and grows with what is borne with ease.
+func TestKnownGoodLoad(t *testing.T) {
+	w := newTwo(t)
+	w.capacity["b"] = 0
+	w.run(time.Minute)
+	w.health["a"], w.failing["a"] = Tripped, 1
+	last := 0.
+	for range 10 {
+		w.run(time.Second)
+		load := 200 + w.diverted["b"]
+		if last > 0 && load > 1.2*last {
+			t.Errorf("at %v the load went from %.0f to %.0f", w.now, last, load)
+		}
+		last = load
+	}
+	if last < 300 {
+		t.Errorf("after ten seconds the load is %.0f", last)
+	}
+}
+
+// When b is strained what is diverted is halved, nothing comes for three seconds
+// after, and it comes back slowly.
+func TestStrain(t *testing.T) {
+	w := newTwo(t)
+	w.run(time.Minute)
+	w.health["a"], w.failing["a"] = Tripped, 1
+	w.run(20 * time.Second)
+	before := w.p.Sigma("a", "b")
+	w.slow["b"] = .3
+	w.run(2 * time.Second)
+	w.wants("a", "b", 0, 0)
+	w.slow["b"] = 0
+	w.run(2 * time.Second)
+	w.wants("a", "b", 0, 0)
+	w.run(2 * time.Second)
+	w.wants("a", "b", .001, before/2)
+	w.run(10 * time.Second)
+	w.wants("a", "b", .01, .8*before)
+}
+
+// Own users come first: they are reckoned with as they were a while ago.
+func TestOwnDemandIsRemembered(t *testing.T) {
+	w := newTwo(t)
+	w.run(time.Minute)
+	w.health["a"], w.failing["a"] = Tripped, 1
+	w.run(20 * time.Second)
+	with := w.p.Sigma("a", "b")
+	w.demand["b"] = 20
+	w.run(10 * time.Second)
+	w.wants("a", "b", .9*with, 1.15*with) // remembered
+	w.missing = true
+	w.run(10 * time.Minute)
+	w.wants("a", "b", .9*with, 1.2*with) // for as long as members are missing
+	w.missing = false
+	w.run(30 * time.Minute)
+	w.wants("a", "b", 1.5*with, 1)
+	w.demand["b"] = 290
+	w.run(4 * time.Second) // at once
+	w.wants("a", "b", 0, .2*with)
+}
+
+// Nobody helps whoever is not well, and nobody who is on probation helps.
+func TestTroubleEverywhere(t *testing.T) {
+	w := newTwo(t)
+	w.run(time.Minute)
+	w.failing["a"], w.failing["b"] = 1, 1
+	for _, h := range []Health{Amiss, Tripped} {
+		w.health["a"], w.health["b"] = h, h
+		w.run(5 * time.Second)
+		w.wants("a", "b", 0, 0)
+		w.wants("b", "a", 0, 0)
+	}
+}
+
+// Whatever is reported, sigma is a share, nobody's own, and what it lets through
+// is expected to fit; it rises slowly; and nothing grows.
+func TestSigma(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var p Plan
+		now := time.Duration(0)
+		endpoints := rapid.IntRange(1, 6).Draw(t, "endpoints")
+		zones := rapid.IntRange(1, 4).Draw(t, "zones")
+		amount := func(what string, most float64) float64 { return rapid.Float64Range(0, most).Draw(t, what) }
+		capacity := make([]float64, endpoints)
+		for i := range capacity {
+			capacity[i] = rapid.SampledFrom([]float64{0, 50, 400, 3000}).Draw(t, "capacity")
+		}
+		for range rapid.IntRange(1, 40).Draw(t, "ticks") {
+			dt := time.Duration(rapid.Int64Range(1, int64(time.Second)).Draw(t, "dt"))
+			now += dt
+			tk := Tick{Now: now, Missing: rapid.Bool().Draw(t, "missing")}
+			for i := range endpoints {
+				e := EndpointTick{
+					Name: fmt.Sprint("e", i), Capacity: capacity[i], Health: rapid.SampledFrom([]Health{Well, Well, Well, Amiss, Tripped}).Draw(t, "health"),
+					Attempts: amount("attempts", 500), OK: amount("ok", 500),
+				}
+				e.Foreign, e.Strained = e.Attempts*amount("foreign", 1), e.OK*amount("strained", 1)
+				demand := amount("demand", 300)
+				e.Home = []HomeTick{{fmt.Sprint("z", i%zones), demand, demand * amount("need", 1)}}
+				tk.Endpoints = append(tk.Endpoints, e)
+			}
+			was := map[[2]string]float64{}
+			for z := range zones {
+				for i := range endpoints {
+					k := [2]string{fmt.Sprint("z", z), fmt.Sprint("e", i)}
+					was[k] = p.Sigma(k[0], k[1])
+				}
+			}
+			p.Step(tk)
+			for i, e := range p.endpoints {
+				spare, load := p.spare(e), 0.
+				for _, z := range p.zones {
+					s := p.Sigma(z.name, e.name)
+					switch {
+					case math.IsNaN(s) || s < 0 || s > 1:
+						t.Fatalf("sigma %v", s)
+					case s > 0 && (i%zones == int(z.name[1]-'0') || tk.Endpoints[i].Health != Well):
+						t.Fatalf("%s diverts %v to %s", z.name, s, e.name)
+					}
+					load += s * z.need
+					if before := was[[2]string{z.name, e.name}]; z.memory > 0 && s > max(before+.1*dt.Seconds(), spare/z.memory)+1e-9 {
+						t.Fatalf("sigma rises from %v to %v in %v; the spare is %v, the demand %v", before, s, dt, spare, z.memory)
+					}
+				}
+				if load > spare*(1+1e-9)+1e-9 {
+					t.Fatalf("%v may come to %s, of which %v is free", load, e.name, spare)
+				}
+			}
+		}
+	})
+}
+
+func TestBounds(t *testing.T) {
+	var p Plan
+	tk := Tick{Now: tick}
+	for i := range 200 {
+		tk.Endpoints = append(tk.Endpoints, EndpointTick{Name: fmt.Sprint(i), Home: []HomeTick{{fmt.Sprint(i), 1, 1}}})
+	}
+	p.Step(tk)
+	if len(p.endpoints) != 64 || len(p.zones) != MaxZones {
+		t.Errorf("%d endpoints, %d zones", len(p.endpoints), len(p.zones))
+	}
+	p.Forget("0")
+	p.Forget("unheard of")
+	if p.Sigma("1", "0") != 0 || len(p.endpoints) != 63 {
+		t.Error("not forgotten")
+	}
+}

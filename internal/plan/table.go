@@ -1,0 +1,89 @@
+package plan
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/murmuration-go/murmuration/internal/coord"
+)
+
+// zone returns the state of a zone, making it if there is room.
+func (p *Plan) zone(name string) *zone {
+	at, ok := slices.BinarySearchFunc(p.zones, name, func(z *zone, name string) int { return cmp.Compare(z.name, name) })
+	if ok {
+		return p.zones[at]
+	}
+	if len(p.zones) >= MaxZones {
+		return nil
+	}
+	z := &zone{name: name}
+	p.zones = slices.Insert(p.zones, at, z)
+	return z
+}
+
+// endpoint returns the state of an endpoint, making it if there is room.
+func (p *Plan) endpoint(name string) *endpoint {
+	at, ok := p.search(name)
+	if ok {
+		return p.endpoints[at]
+	}
+	if len(p.endpoints) >= coord.MaxEndpoints {
+		return nil
+	}
+	e := &endpoint{name: name, m: 1}
+	p.endpoints = slices.Insert(p.endpoints, at, e)
+	return e
+}
+
+func (p *Plan) search(name string) (at int, ok bool) {
+	return slices.BinarySearchFunc(p.endpoints, name, func(e *endpoint, name string) int { return cmp.Compare(e.name, name) })
+}
+
+// Forget drops an endpoint that nobody reports any more.
+func (p *Plan) Forget(name string) {
+	if at, ok := p.search(name); ok {
+		p.endpoints = slices.Delete(p.endpoints, at, at+1)
+	}
+}
+
+// at returns what a zone wants of the endpoint that it is at home at.
+func (e *endpoint) at(z *zone) *home {
+	for _, h := range e.home {
+		if h.zone == z {
+			return h
+		}
+	}
+	h := &home{zone: z}
+	e.home = append(e.home, h)
+	return h
+}
+
+func (e *endpoint) isHome(z *zone) bool {
+	return slices.ContainsFunc(e.home, func(h *home) bool { return h.zone == z })
+}
+
+// shareOf returns sigma for a zone, to be set.
+func (e *endpoint) shareOf(z *zone) *share {
+	for i := range e.sigma {
+		if e.sigma[i].zone == z {
+			return &e.sigma[i]
+		}
+	}
+	e.sigma = append(e.sigma, share{zone: z})
+	return &e.sigma[len(e.sigma)-1]
+}
+
+// Sigma is the chance that a request of a zone that failed or was dimmed at home
+// may make one final attempt at the endpoint; 0 for what is not known.
+func (p *Plan) Sigma(zone, endpoint string) float64 {
+	at, ok := p.search(endpoint)
+	if !ok {
+		return 0
+	}
+	for _, s := range p.endpoints[at].sigma {
+		if s.zone.name == zone {
+			return s.sigma
+		}
+	}
+	return 0
+}
