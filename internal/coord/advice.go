@@ -29,6 +29,15 @@ type Advice struct {
 	// when unknown.
 	Thr time.Duration
 
+	// Until is the local time until which retries to the endpoint wait, as it
+	// has asked for by way of two members; 0 if it has not. First tries do
+	// not wait.
+	Until time.Duration
+
+	// Failing is about how many members have seen attempts fail of late,
+	// which says how far retries are to be spread; 0 when unknown.
+	Failing int
+
 	// Refusal is the error that a dimmed first try gets, prepared once a
 	// snapshot so that refusing allocates nothing. It is filled in by the
 	// Endpoint on Publish.
@@ -52,6 +61,7 @@ type Evidence struct {
 
 // InForce reports whether the advice overrules the local breaker: it restricts
 // something, or is an operator's order, which may well be to let everything go.
+// What delays or spreads retries overrules nothing.
 func (a *Advice) InForce() bool {
 	return a.Phi < PhiFull || a.Mode != RetryAll || a.Source == SourceOperator
 }

@@ -27,6 +27,7 @@ type Endpoint struct {
 	advice  atomic.Pointer[Advice]
 	timeout atomic.Int64  // last attempt timeout, ns
 	passed  atomic.Uint64 // see Admit
+	pushed  atomic.Int64  // see PushedBack
 	totals  []totalsShard
 
 	mu    sync.Mutex // guards okAcc and publishing
@@ -171,12 +172,16 @@ type Sample struct {
 	Timeout  time.Duration
 	Totals   Totals
 	Tagged   TagCounts
+	Pushback Pushback // seen in the last PushbackTold
 }
 
-// Sample reads the counters. Its totals never decrease from one call to the
+// Sample is SampleAt at the present time.
+func (e *Endpoint) Sample() Sample { return e.SampleAt(Now()) }
+
+// SampleAt reads the counters. Its totals never decrease from one call to the
 // next. It must be called at least every few minutes while there is traffic
 // (see okShift).
-func (e *Endpoint) Sample() Sample {
+func (e *Endpoint) SampleAt(now time.Duration) Sample {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	a := e.advice.Load()
@@ -193,5 +198,6 @@ func (e *Endpoint) Sample() Sample {
 	}
 	s.Totals.OK, s.Totals.OKLatency = e.okAcc.advance(ok)
 	s.Tagged = a.tagged.read()
+	s.Pushback = e.pushback(now)
 	return s
 }
