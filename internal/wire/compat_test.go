@@ -14,7 +14,8 @@ import (
 func TestNewerMinor(t *testing.T) {
 	longOrigin := section(tagOrigin, 1, 'm', 5, 7, 0xde, 0xad)
 	row := verdictRow("e", 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
-	longRow := append(slices.Clone(row), 0xff, 0xff, 0xff)
+	full := append(slices.Clone(row), 11, 12)
+	longRow := append(slices.Clone(full), 0xff, 0xff, 0xff)
 	unknown := slices.Concat(section(9, 1, 2, 3), section(9), section(300, make([]byte, 200)...))
 	want := &Verdicts{
 		Origin: Origin{Member: "m", Incarnation: 5, Seq: 7},
@@ -22,17 +23,17 @@ func TestNewerMinor(t *testing.T) {
 			{
 				Service: "s", Endpoint: "e", Phi: coord.PhiFull - 1, Mode: coord.RetryRatio, State: Dim,
 				L0: 3 * us, Thr: 4 * us, Latency: 5 * us, Window: 6 * us,
-				Demand: 7, Reporters: 8, Failures: 9, Outcomes: 10,
+				Demand: 7, Reporters: 8, Failures: 9, Outcomes: 10, Failing: 11, Pushback: 12 * us,
 			},
 			{Service: "s", Endpoint: "f", Phi: coord.PhiFull},
 		},
 	}
 	plain := section(tagOrigin, 1, 'm', 5, 7)
 	for name, in := range map[string][]byte{
-		"longer origin":    verdicts(longOrigin, service("s", row, verdictRow("f"))),
+		"longer origin":    verdicts(longOrigin, service("s", full, verdictRow("f"))),
 		"longer row":       verdicts(plain, service("s", longRow, verdictRow("f"))),
-		"unknown sections": verdicts(plain, service("s", row, verdictRow("f")), unknown),
-		"all":              verdicts(longOrigin, service("s", longRow, append(verdictRow("f"), 1)), unknown),
+		"unknown sections": verdicts(plain, service("s", full, verdictRow("f")), unknown),
+		"all":              verdicts(longOrigin, service("s", longRow, append(verdictRow("f"), 0, 0, 1)), unknown),
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, skipped, err := decode(in)
@@ -55,7 +56,7 @@ func TestNewerMinorReport(t *testing.T) {
 	want.Report.Rows[0].write(row)
 	in := report(
 		section(tagOrigin, append(block([]byte("web-7f9c-k2x4q")...), 1, 0xe7, 0xf8, 2, 99)...),
-		service("payments", append(row.b, 1, 2, 3)),
+		service("payments", append(row.b, 0, 0, 1, 2, 3)),
 		section(77, 1),
 	)
 	m, skipped, err := decode(in)
@@ -64,6 +65,27 @@ func TestNewerMinorReport(t *testing.T) {
 	}
 	if !reflect.DeepEqual(m, want) {
 		t.Errorf("got %+v\nwant %+v", m, want)
+	}
+}
+
+// TestOlderMinor decodes rows as they were written before they had optional
+// fields, and after they had the first of them.
+func TestOlderMinor(t *testing.T) {
+	for n, optional := range [][]byte{{}, {11}, {11, 12}, {0, 12}} {
+		m, skipped, err := decode(verdicts(origin, service("s", append(verdictRow("e", 1), optional...))))
+		if err != nil || skipped {
+			t.Fatalf("%d: skipped %v, error %v", n, skipped, err)
+		}
+		want := VerdictRow{Service: "s", Endpoint: "e", Phi: coord.PhiFull - 1}
+		if len(optional) > 0 {
+			want.Failing = uint64(optional[0])
+		}
+		if len(optional) > 1 {
+			want.Pushback = time.Duration(optional[1]) * us
+		}
+		if got := m.Verdicts.Rows[0]; got != want {
+			t.Errorf("%d: got %+v\nwant %+v", n, got, want)
+		}
 	}
 }
 

@@ -77,6 +77,8 @@ func TestDecodeErrors(t *testing.T) {
 		{"row too short", verdicts(origin, service("s", goodRow[:len(goodRow)-1])), Truncated},
 		{"row ends within a number", verdicts(origin, service("s", verdictRow("eeeeee")[:16])), Truncated},
 
+		{"row ends within an optional number", verdicts(origin, service("s", append(verdictRow("e"), 0x80))), Truncated},
+
 		{"too large", report(origin, section(9, make([]byte, MaxMessage)...)), TooLarge},
 		{"next version", message(KindReport, Version+1, origin), Future},
 		{"next version of a strange kind", []byte{77, Version + 1}, Future},
@@ -90,6 +92,10 @@ func TestDecodeErrors(t *testing.T) {
 		{"descending tags", report(origin, section(9), service("s", goodRow)), NonCanonical},
 		{"a service split in two", verdicts(origin, service("s", goodRow), service("s", goodRow)), NonCanonical},
 
+		{"a row that ends in a zero", verdicts(origin, service("s", append(verdictRow("e"), 0))), NonCanonical},
+		{"a row that ends in zeros", verdicts(origin, service("s", append(verdictRow("e"), 0, 0))), NonCanonical},
+		{"a row that ends in a zero after a number", verdicts(origin, service("s", append(verdictRow("e"), 1, 0))), NonCanonical},
+		{"long form of an optional number", verdicts(origin, service("s", append(verdictRow("e"), 0x81, 0))), NonCanonical},
 		{"two loans", message(KindAsk, Version, origin, section(tagLoan, 1, 's', 7), section(tagLoan, 1, 's', 7)), NonCanonical},
 		{"loan without a service", message(KindAsk, Version, origin, section(tagLoan, 0, 7)), BadName},
 		{"no member name", report(section(tagOrigin, 0, 0, 0)), BadName},
@@ -108,6 +114,8 @@ func TestDecodeErrors(t *testing.T) {
 		{"state", verdicts(origin, service("s", verdictRow("e", 0, 0, 3))), BadValue},
 		{"duration", verdicts(origin, service("s", verdictRow("e", 0, 0, 0, 1<<40+1))), BadValue},
 		{"count", verdicts(origin, service("s", verdictRow("e", 0, 0, 0, 0, 0, 0, 0, MaxCount+1))), BadValue},
+
+		{"optional duration", verdicts(origin, service("s", append(verdictRow("e"), binary.AppendUvarint([]byte{1}, 1<<40+1)...))), BadValue},
 
 		{"too many rows", verdicts(origin, service("s", slices.Repeat([][]byte{goodRow}, MaxRows+1)...)), TooManyRows},
 		{"too many rows in two services", verdicts(origin,
@@ -171,6 +179,7 @@ func TestEncodeErrors(t *testing.T) {
 		{"negative age", verdict(func(v *Verdicts) { v.Age = -1 }), ErrBadValue},
 		{"negative duration", row(func(r *ReportRow) { r.L0 = -1 }), ErrBadValue},
 		{"negative sum", row(func(r *ReportRow) { r.Tagged.OKLatency = -time.Hour }), ErrBadValue},
+		{"negative pushback", row(func(r *ReportRow) { r.Pushback.Left = -1 }), ErrBadValue},
 		{"mode", verdict(func(v *Verdicts) { v.Rows[0].Mode = 3 }), ErrBadValue},
 		{"state", verdict(func(v *Verdicts) { v.Rows[0].State = 3 }), ErrBadValue},
 	}

@@ -22,6 +22,14 @@ func (w *writer) fail(err *Error) {
 
 func (w *writer) number(v uint64) { w.b = binary.AppendUvarint(w.b, v) }
 
+// trim takes back the zeros at the end of the optional numbers that begin at a
+// place in b. No other number ends in a byte of zero.
+func (w *writer) trim(begin int) {
+	for len(w.b) > begin && w.b[len(w.b)-1] == 0 {
+		w.b = w.b[:len(w.b)-1]
+	}
+}
+
 func (w *writer) count(v uint64) { w.number(min(v, MaxCount)) }
 
 func (w *writer) upTo(what string, v, limit uint64) {
@@ -56,8 +64,20 @@ func (w *writer) name(what, s string, limit int) {
 // reader takes fields from the front of b. Its first error sticks and makes
 // every later field zero.
 type reader struct {
-	b   []byte
-	err *Error
+	b    []byte
+	err  *Error
+	rest bool   // what is missing from here on is zero
+	last uint64 // number read
+}
+
+// optional says that the numbers from here on may be missing.
+func (r *reader) optional() { r.rest, r.last = true, 1 }
+
+// trimmed ends the optional numbers: zeros at the end are left out.
+func (r *reader) trimmed() {
+	if r.rest = false; r.err == nil && len(r.b) == 0 && r.last == 0 {
+		r.fail(errorf(NonCanonical, "a row ends in zeros"))
+	}
 }
 
 func (r *reader) fail(err *Error) {
@@ -68,7 +88,7 @@ func (r *reader) fail(err *Error) {
 }
 
 func (r *reader) number(what string) uint64 {
-	if r.err != nil {
+	if r.err != nil || r.rest && len(r.b) == 0 {
 		return 0
 	}
 	v, n := binary.Uvarint(r.b)
@@ -83,7 +103,7 @@ func (r *reader) number(what string) uint64 {
 		r.fail(errorf(NonCanonical, "%s is not in its shortest form", what))
 		return 0
 	}
-	r.b = r.b[n:]
+	r.b, r.last = r.b[n:], v
 	return v
 }
 

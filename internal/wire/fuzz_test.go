@@ -19,6 +19,8 @@ func FuzzDecode(f *testing.F) {
 		f.Add(mustEncode(f, m))
 	}
 	f.Add(verdicts(origin, service("s", append(verdictRow("e"), 1, 2)), section(9, 1)))
+	f.Add(verdicts(origin, service("s", append(verdictRow("e"), 1, 0))))
+	f.Add(verdicts(origin, service("s", append(verdictRow("e"), 0, 0, 3))))
 	f.Add(verdicts(origin, service("s", goodRow), service("t", goodRow, goodRow)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, skipped, err := decode(b)
@@ -81,8 +83,9 @@ func FuzzRoundTrip(f *testing.F) {
 		a, b := time.Duration(d1), time.Duration(d2)
 		sample := coord.Sample{
 			Endpoint: endpoint, Phi: coord.Phi(phi), Tag: y, Timeout: a,
-			Totals: coord.Totals{Demand: x, OK: y, OKLatency: b, FailSlow: x, FailFast: y, Retries: x, RetriesOK: y},
-			Tagged: coord.TagCounts{Sent: x, OK: y, OKLatency: a, FailSlow: x, FailFast: y},
+			Totals:   coord.Totals{Demand: x, OK: y, OKLatency: b, FailSlow: x, FailFast: y, Retries: x, RetriesOK: y},
+			Tagged:   coord.TagCounts{Sent: x, OK: y, OKLatency: a, FailSlow: x, FailFast: y},
+			Pushback: coord.Pushback{Left: a, Ago: b},
 		}
 		roundTrip(t, Message{Kind: KindReport, Report: &Report{Origin: o, Rows: []ReportRow{
 			{Service: s1, Health: health, L0: a, Sample: sample},
@@ -92,6 +95,7 @@ func FuzzRoundTrip(f *testing.F) {
 		row := VerdictRow{
 			Endpoint: endpoint, Phi: coord.Phi(phi), Mode: coord.Mode(small & 15), State: State(small >> 4),
 			L0: a, Thr: b, Latency: a, Window: b, Demand: x, Reporters: y, Failures: x, Outcomes: y,
+			Failing: y, Pushback: b,
 		}
 		v := &Verdicts{Origin: o, Age: b, Rows: []VerdictRow{row, row}}
 		v.Rows[0].Service, v.Rows[1].Service = s1, s2
@@ -148,7 +152,7 @@ func onWire(m Message) Message {
 		for i := range r.Rows {
 			row := &r.Rows[i]
 			t, g := &row.Totals, &row.Tagged
-			span(MaxSpan, &row.L0, &row.Timeout)
+			span(MaxSpan, &row.L0, &row.Timeout, &row.Pushback.Left, &row.Pushback.Ago)
 			span(MaxSum, &t.OKLatency, &g.OKLatency)
 			count(&t.Demand, &t.OK, &t.FailSlow, &t.FailFast, &t.Retries, &t.RetriesOK)
 			count(&g.Sent, &g.OK, &g.FailSlow, &g.FailFast)
@@ -158,8 +162,8 @@ func onWire(m Message) Message {
 		v.Age = min(v.Age, MaxAge).Truncate(ms)
 		for i := range v.Rows {
 			row := &v.Rows[i]
-			span(MaxSpan, &row.L0, &row.Thr, &row.Latency, &row.Window)
-			count(&row.Demand, &row.Reporters, &row.Failures, &row.Outcomes)
+			span(MaxSpan, &row.L0, &row.Thr, &row.Latency, &row.Window, &row.Pushback)
+			count(&row.Demand, &row.Reporters, &row.Failures, &row.Outcomes, &row.Failing)
 		}
 	}
 	return m

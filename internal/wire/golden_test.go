@@ -66,6 +66,23 @@ func typicalVerdicts() *Verdicts {
 	}
 }
 
+// pushedReport and pushedVerdicts have rows with all, some and none of the
+// optional fields.
+func pushedReport() *Report {
+	r := typicalReport(3)
+	r.Rows[0].Pushback = coord.Pushback{Left: 9750 * ms, Ago: 250 * ms}
+	r.Rows[1].Pushback = coord.Pushback{Left: 2 * time.Second}
+	return r
+}
+
+func pushedVerdicts() *Verdicts {
+	v := typicalVerdicts()
+	v.Rows[0].Failing, v.Rows[0].Pushback = 37, 8250*ms
+	v.Rows[1].Failing = 12
+	v.Rows[2].Pushback = 30 * time.Second
+	return v
+}
+
 // largestReportRow has every field at its longest.
 func largestReportRow() ReportRow {
 	return ReportRow{
@@ -86,6 +103,12 @@ func largestReportRow() ReportRow {
 	}
 }
 
+func largestPushedRow() ReportRow {
+	row := largestReportRow()
+	row.Pushback = coord.Pushback{Left: MaxSpan, Ago: MaxSpan}
+	return row
+}
+
 var largestOrigin = Origin{Member: strings.Repeat("m", MaxMember), Incarnation: 1<<64 - 1, Seq: 1<<64 - 1}
 
 func goldenMessages() map[string]Message {
@@ -100,8 +123,11 @@ func goldenMessages() map[string]Message {
 		"report-services":  report(several),
 		"report-empty":     report(&Report{Origin: Origin{Member: "m"}}),
 		"report-largest":   report(&Report{Origin: largestOrigin, Rows: []ReportRow{largestReportRow()}}),
+		"report-pushed":    report(pushedReport()),
+		"report-longest":   report(&Report{Origin: largestOrigin, Rows: []ReportRow{largestPushedRow()}}),
 		"report-zero-row":  report(&Report{Origin: Origin{Member: "m"}, Rows: []ReportRow{{Service: "s", Sample: coord.Sample{Endpoint: "é"}}}}),
 		"verdicts":         verdicts(typicalVerdicts()),
+		"verdicts-pushed":  verdicts(pushedVerdicts()),
 		"verdicts-empty":   verdicts(&Verdicts{Origin: Origin{Member: "m"}}),
 		"ask":              {Kind: KindAsk, Loan: &Loan{Origin: typicalVerdicts().Origin, Service: "payments", Nonce: 0xfeedfacecafebeef}},
 		"loan":             {Kind: KindLoan, Loan: &Loan{Origin: typicalVerdicts().Origin, Service: "payments", Nonce: 0xfeedfacecafebeef, Amount: MaxLoan / 3}},

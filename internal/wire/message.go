@@ -29,7 +29,10 @@
 // Numbers are canonical uvarints (the shortest form, at most 10 bytes), names
 // are a length and that many bytes of UTF-8, durations are whole microseconds.
 // Health and Phi travel as what they lack of their maximum, one byte while all
-// is well.
+// is well. Fields of a row that came after the first release are optional: they
+// are left out from the end as long as they are zero, and one that is missing is
+// zero. A row that ends in an optional zero is refused, so that there is one form
+// of every row, and what came before those fields is written as it always was.
 //
 // # Compatibility
 //
@@ -153,6 +156,8 @@ type VerdictRow struct {
 	Reporters uint64
 	Failures  uint64
 	Outcomes  uint64
+	Failing   uint64        // members that failed in the window
+	Pushback  time.Duration // how long retries are to wait, from when the row was decided
 }
 
 // State is a steward's state for one endpoint.

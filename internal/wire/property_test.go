@@ -31,6 +31,12 @@ func genDuration(limit time.Duration) *rapid.Generator[time.Duration] {
 	return rapid.Map(rapid.Int64Range(0, int64(limit/us)), func(n int64) time.Duration { return time.Duration(n) * us })
 }
 
+// perhaps is zero half of the time, as optional fields are.
+func perhaps[T any](g *rapid.Generator[T]) *rapid.Generator[T] {
+	var zero T
+	return rapid.OneOf(rapid.Just(zero), g)
+}
+
 func genOrigin(t *rapid.T) Origin {
 	return Origin{
 		Member:      genName(MaxMember).Draw(t, "member"),
@@ -60,6 +66,7 @@ func genReport(rows int) *rapid.Generator[*Report] {
 					Sent: count.Draw(t, "sent"), OK: count.Draw(t, "taggedOK"), OKLatency: sum.Draw(t, "taggedLatency"),
 					FailSlow: count.Draw(t, "taggedSlow"), FailFast: count.Draw(t, "taggedFast"),
 				},
+				Pushback: coord.Pushback{Left: perhaps(span).Draw(t, "pushback"), Ago: perhaps(span).Draw(t, "ago")},
 			},
 		}
 	})
@@ -81,6 +88,7 @@ func genVerdicts(rows int) *rapid.Generator[*Verdicts] {
 			Latency: span.Draw(t, "latency"), Window: span.Draw(t, "window"),
 			Demand: count.Draw(t, "demand"), Reporters: count.Draw(t, "reporters"),
 			Failures: count.Draw(t, "failures"), Outcomes: count.Draw(t, "outcomes"),
+			Failing: perhaps(count).Draw(t, "failing"), Pushback: perhaps(span).Draw(t, "pushback"),
 		}
 	})
 	return rapid.Custom(func(t *rapid.T) *Verdicts {
@@ -233,7 +241,7 @@ func checkOrigin(t *rapid.T, got, want Origin, seq uint64) {
 
 // TestLargestRowFits is what Split relies on: any one row fits a message.
 func TestLargestRowFits(t *testing.T) {
-	r := &Report{Origin: largestOrigin, Rows: []ReportRow{largestReportRow(), largestReportRow(), largestReportRow()}}
+	r := &Report{Origin: largestOrigin, Rows: []ReportRow{largestPushedRow(), largestPushedRow(), largestPushedRow()}}
 	b := mustEncode(t, Message{Kind: KindReport, Report: r})
 	t.Logf("three of the largest rows: %d bytes", len(b))
 }

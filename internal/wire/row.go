@@ -3,9 +3,10 @@ package wire
 import "github.com/murmuration-go/murmuration/internal/coord"
 
 // The fields of rows, in the order of the wire: each write has its read below
-// it. New fields go at the end and must be optional to the reader.
+// it. New fields go at the end, are optional, and are zero when they are missing.
 
-// The shortest possible rows: one byte a field, two for a name.
+// The shortest possible rows: one byte a field, two for a name, and nothing for
+// what is optional.
 const (
 	minReportRow  = 19
 	minVerdictRow = 13
@@ -34,6 +35,11 @@ func (row *ReportRow) write(w *writer) {
 	w.duration("tagged latency sum", g.OKLatency, MaxSum)
 	w.count(g.FailSlow)
 	w.count(g.FailFast)
+
+	begin := len(w.b)
+	w.duration("pushback", row.Pushback.Left, MaxSpan)
+	w.duration("age of the pushback", row.Pushback.Ago, MaxSpan)
+	w.trim(begin)
 }
 
 func (row *ReportRow) read(r *reader) {
@@ -59,6 +65,11 @@ func (row *ReportRow) read(r *reader) {
 	g.OKLatency = r.duration("tagged latency sum", MaxSum)
 	g.FailSlow = r.count("tagged slow failures")
 	g.FailFast = r.count("tagged fast failures")
+
+	r.optional()
+	row.Pushback.Left = r.duration("pushback", MaxSpan)
+	row.Pushback.Ago = r.duration("age of the pushback", MaxSpan)
+	r.trimmed()
 }
 
 func (row *VerdictRow) write(w *writer) {
@@ -74,6 +85,11 @@ func (row *VerdictRow) write(w *writer) {
 	w.count(row.Reporters)
 	w.count(row.Failures)
 	w.count(row.Outcomes)
+
+	begin := len(w.b)
+	w.count(row.Failing)
+	w.duration("pushback", row.Pushback, MaxSpan)
+	w.trim(begin)
 }
 
 func (row *VerdictRow) read(r *reader) {
@@ -89,4 +105,9 @@ func (row *VerdictRow) read(r *reader) {
 	row.Reporters = r.count("reporters")
 	row.Failures = r.count("failures")
 	row.Outcomes = r.count("outcomes")
+
+	r.optional()
+	row.Failing = r.count("failing")
+	row.Pushback = r.duration("pushback", MaxSpan)
+	r.trimmed()
 }
