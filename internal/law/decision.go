@@ -20,6 +20,8 @@ type Decision struct {
 	Outcomes  uint64
 	Latency   time.Duration // mean of the successes in the last Window
 	Window    time.Duration
+	Failing   int           // members that have seen an attempt fail in the last Window
+	Pushback  time.Duration // how long retries are to wait
 
 	Base coord.Phi // the dimmer in force, on which Phi was decided
 	Ceil float64   // the load that was too much the last time, as a fraction of Demand; 1 if unknown

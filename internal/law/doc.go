@@ -52,6 +52,9 @@
 //     let through, phi falls, epoch or not.
 //  9. A report without traffic for 2 s makes nobody present: such members only
 //     ask what is in force.
+//  10. Retries are asked to wait for the endpoint's own sake only as long as the
+//     second of two reporters says who have seen it within 5 s, and never for
+//     more than 30 s. That leaves state, phi and mode alone.
 //
 // # Rejected alternatives
 //

@@ -16,6 +16,7 @@ type reporter struct {
 	moved  time.Duration // when its totals last differed from those before
 	at     time.Duration // when it last came with traffic, of now or just before
 	news   bool          // row has come since the last tick
+	failed int           // ticks for which it still counts as failing
 
 	seen coord.Totals // totals already pooled
 
@@ -108,6 +109,9 @@ func (s *Steward) tick(now time.Duration) (t pooled) {
 	for _, r := range s.order {
 		r.difference(s.timeout)
 		n := r.ok + r.slow + r.fast
+		if r.failed = max(r.failed-1, 0); r.slow+r.fast > 0 {
+			r.failed = 2 // as long as the window of the evidence
+		}
 		if r.demand+n == 0 {
 			continue
 		}

@@ -93,6 +93,9 @@ func (w *world) report(t *rapid.T, name string) op {
 		tot.OKLatency, tag.OKLatency = sums.Draw(t, "sum"), sums.Draw(t, "sum")
 		r.Timeout, r.L0, r.Health = spans.Draw(t, "timeout"), spans.Draw(t, "L0"), rapid.Uint8().Draw(t, "health")
 	}
+	if r.Pushback = (coord.Pushback{}); rapid.IntRange(0, 3).Draw(t, "pushed back") == 0 {
+		r.Pushback = coord.Pushback{Left: spans.Draw(t, "left"), Ago: spans.Draw(t, "ago")}
+	}
 	if phi := phis.Draw(t, "phi"); rapid.Bool().Draw(t, "move") && phi != r.Phi {
 		r.Phi, *tag = phi, coord.TagCounts{}
 		r.Tag++
@@ -162,7 +165,8 @@ func check(t *rapid.T, s *Steward) {
 		t.Fatalf("retries %v while dimmed", d.Mode)
 	case d.State == wire.Closed && d.Mode != coord.RetryAll:
 		t.Fatalf("retries %v while closed", d.Mode)
-	case d.L0 < 0 || d.Thr < 0 || d.Latency < 0 || d.Demand < 0 || d.Failures > wire.MaxCount || d.Outcomes > wire.MaxCount:
+	case d.L0 < 0 || d.Thr < 0 || d.Latency < 0 || d.Demand < 0 || d.Failures > wire.MaxCount || d.Outcomes > wire.MaxCount,
+		d.Pushback < 0, d.Pushback > coord.MaxPushback, d.Failing < 0, d.Failing > len(s.order):
 		t.Fatalf("%+v", d)
 	case len(s.peers) > 6 || len(s.reporters) > 6 || len(s.reporters) != len(s.order):
 		t.Fatalf("%d stewards, %d reporters, %d in order", len(s.peers), len(s.reporters), len(s.order))
@@ -236,7 +240,7 @@ func TestOrder(t *testing.T) {
 }
 
 func state(s *Steward) string {
-	text := fmt.Sprint(s.s, s.s2, s.demand, s.l0, s.linc, s.timeout, s.state, s.phi, s.dim)
+	text := fmt.Sprint(s.s, s.s2, s.demand, s.l0, s.linc, s.timeout, s.state, s.phi, s.dim, s.until)
 	for _, r := range s.order {
 		text += fmt.Sprintf("\n%+v", *r)
 	}

@@ -68,8 +68,9 @@ type Steward struct {
 	retryPos int
 	noRetry  bool
 
-	window  [2]pooled // the last two ticks
-	present int       // reporters at the last tick
+	window  [2]pooled     // the last two ticks
+	present int           // reporters at the last tick
+	until   time.Duration // retries wait; see heed
 	dim     dimmer
 	judged  time.Duration // when judge last looked
 
@@ -90,6 +91,7 @@ func New(self string, now time.Duration) *Steward {
 	return &Steward{
 		self:      self,
 		born:      now,
+		until:     now,
 		reporters: map[string]*reporter{},
 		peers:     map[string]heard{},
 		phi:       coord.PhiFull,
@@ -194,6 +196,7 @@ func (s *Steward) Step(now time.Duration) Decision {
 	if s.state == wire.Closed && s.s2 == 0 && t.latency.n > 0 {
 		s.l0.add(t.latency.value())
 	}
+	s.heed(now)
 	s.follow(now)
 	s.reconsider(now, &t)
 	switch s.state {
@@ -206,7 +209,7 @@ func (s *Steward) Step(now time.Duration) Decision {
 		}
 	}
 	s.present = t.present
-	s.last = s.decide()
+	s.last = s.decide(now)
 	return s.last
 }
 
@@ -219,7 +222,7 @@ func (s *Steward) Judge(now time.Duration) (Decision, bool) {
 	}
 	s.judge(now)
 	was := s.last
-	s.last = s.decide()
+	s.last = s.decide(now)
 	return s.last, s.last.Phi != was.Phi || s.last.Mode != was.Mode || s.last.State != was.State
 }
 
@@ -238,7 +241,7 @@ func (s *Steward) forget(now time.Duration) {
 	s.order = keep
 }
 
-func (s *Steward) decide() Decision {
+func (s *Steward) decide(now time.Duration) Decision {
 	w := s.recent()
 	reporters := s.present
 	if s.state == wire.Dim && s.dim.only != "" {
@@ -250,6 +253,7 @@ func (s *Steward) decide() Decision {
 		Reporters: reporters,
 		Failures:  count(w.slow + w.fast), Outcomes: count(w.outcomes()),
 		Latency: seconds(w.latency.value()), Window: 2 * Tick,
+		Failing: s.failing(), Pushback: s.pushback(now),
 		Base: s.dim.base, Ceil: s.ceilingNow(), Why: s.why,
 	}
 }
