@@ -17,9 +17,10 @@
 //  1. A verdict counts only if its writer ranks among the service's stewards in
 //     this node's own list, and only if it is newer than the last from the same
 //     writer.
-//  2. Advice restricts an endpoint only as much as two stewards agree on. With
-//     fewer than two fresh verdicts nothing new is restricted, and what was
-//     restricted is held 10 s and then fades.
+//  2. Advice restricts an endpoint, and lets its retries wait, only as much as
+//     two stewards agree on. With fewer than two fresh verdicts nothing new is
+//     restricted, what was restricted is held 10 s and then fades, and waits end
+//     when they were to end.
 //  3. A verdict that rests on the word of one reporter binds no other member.
 //  4. A change is passed on once, when it is first seen.
 //  5. Stewards know what their fellows say of all that is not CLOSED, whether

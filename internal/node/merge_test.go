@@ -24,8 +24,13 @@ var anyVerdict = rapid.Custom(func(t *rapid.T) wire.VerdictRow {
 		L0:    span.Draw(t, "L0"), Thr: span.Draw(t, "thr"), Latency: span.Draw(t, "latency"), Window: span.Draw(t, "window"),
 		Demand: count.Draw(t, "demand"), Reporters: rapid.SampledFrom([]uint64{0, 1, 2, wire.MaxCount}).Draw(t, "reporters"),
 		Failures: count.Draw(t, "failures"), Outcomes: count.Draw(t, "outcomes"),
+		Failing:  rapid.SampledFrom([]uint64{0, 1, 2, 3, 100, wire.MaxCount}).Draw(t, "failing"),
+		Pushback: rapid.OneOf(rapid.Just(time.Duration(0)), span, pushbacks).Draw(t, "pushback"),
 	}
 })
+
+// pushbacks are some that are not capped.
+var pushbacks = rapid.Map(rapid.IntRange(1, 30_000), func(ms int) time.Duration { return time.Duration(ms) * time.Millisecond })
 
 // said is a verdict on its way.
 type said struct {
@@ -52,7 +57,8 @@ func TestMergeLaws(t *testing.T) {
 		}
 		for range 100 { // and none of them comes to differ later on
 			a, b := s.advice, shuffled.advice
-			if a.Phi != b.Phi || a.Mode != b.Mode || a.Fresh != b.Fresh || a.Source != b.Source || a.Thr != b.Thr {
+			if a.Phi != b.Phi || a.Mode != b.Mode || a.Fresh != b.Fresh || a.Source != b.Source || a.Thr != b.Thr ||
+				a.Failing != b.Failing || (a.Until-b.Until).Abs() >= 250*time.Millisecond {
 				t.Fatalf("in order %+v, shuffled %+v", a, b)
 			}
 			s.tick()
@@ -77,6 +83,9 @@ func TestStaleOnlyFades(t *testing.T) {
 		for end := s.now + 43*time.Second; s.now < end; was = s.advice { // 15 s valid, 10 s held, 17 doublings
 			if s.tick(); s.advice.Phi < was.Phi {
 				t.Fatalf("phi fell from %d to %d with nothing new to hear", was.Phi, s.advice.Phi)
+			}
+			if s.advice.Until > was.Until {
+				t.Fatalf("retries wait until %v, not %v any more, with nothing new to hear", s.advice.Until, was.Until)
 			}
 			if s.advice.Fresh > was.Fresh {
 				t.Fatalf("%d fresh after %d", s.advice.Fresh, was.Fresh)
@@ -149,10 +158,11 @@ func TestAloneAsEver(t *testing.T) {
 				*f.n += *f.more
 			}
 			sample.Totals.Demand += ok + slow + fast
+			sample.Pushback.Left = pushbacks.Draw(t, "pushback")
 			sample.Tagged = coord.TagCounts{Sent: sample.Totals.Demand, OK: sample.Totals.OK, FailSlow: sample.Totals.FailSlow, FailFast: sample.Totals.FailFast}
 			out := n.Tick(now, []node.Samples{{Service: "svc", Endpoints: []coord.Sample{sample}}}, 255)
 			for _, a := range out.Advice {
-				if a.InForce() || a.Tag != 0 || a.Era != 0 {
+				if a.InForce() || a.Tag != 0 || a.Era != 0 || a.Until != 0 || a.Failing != 0 {
 					t.Fatalf("%+v", a)
 				}
 			}

@@ -14,7 +14,7 @@ import (
 // report; they are told what is not CLOSED, for they work out from it which phi
 // is in force.
 const (
-	refreshTrouble = time.Second     // while an endpoint of the service is not CLOSED
+	refreshTrouble = time.Second     // while an endpoint of the service is not CLOSED, or pushes back
 	refreshClosed  = 5 * time.Second // while all is well
 )
 
@@ -26,6 +26,8 @@ type duty struct {
 	row      wire.VerdictRow // as decided last
 	decided  law.Decision    // the same in the law's words
 	changed  bool            // and nobody has been told
+
+	until, cast time.Duration // end of the pushback as decided, and as cast, last
 }
 
 // caller is a member that reports about a service.
@@ -108,7 +110,7 @@ func (n *Node) duty(now time.Duration, s *service, endpoint, reporter string) *d
 		}
 		s.forgetDuty(victim)
 	}
-	d = &duty{endpoint: endpoint, law: law.New(n.self, now)}
+	d = &duty{endpoint: endpoint, law: law.New(n.self, now), until: now, cast: now - pushNews}
 	d.decided = d.law.Decision()
 	d.row = verdictRow(s.name, endpoint, d.decided)
 	if v := s.views[endpoint]; v != nil {
@@ -144,10 +146,12 @@ func (n *Node) decide(now time.Duration) {
 	n.answer(now, n.order)
 }
 
-// decided takes note of a decision and, if it is a change, tells everybody.
+// decided takes note of a decision and, if it is a change, tells everybody. (Of a
+// pushback see pushback.go.)
 func (n *Node) decided(now time.Duration, s *service, d *duty, decision law.Decision) {
 	row := verdictRow(s.name, d.endpoint, decision)
 	changed := row.Phi != d.row.Phi || row.Mode != d.row.Mode || row.State != d.row.State
+	tell, news := d.pushed(now, row.Pushback)
 	if changed {
 		n.out.Decisions = append(n.out.Decisions, Decision{s.name, d.endpoint, d.decided, decision})
 	}
@@ -159,10 +163,13 @@ func (n *Node) decided(now time.Duration, s *service, d *duty, decision law.Deci
 			n.adviseOn(now, s, d.endpoint, v)
 		}
 	}
-	if !changed {
+	d.changed = d.changed || changed || tell
+	if !changed && !news {
 		return
 	}
-	d.changed = true
+	if row.Pushback > 0 {
+		d.cast = d.until
+	}
 	data, err := wire.AppendVerdicts(nil, &wire.Verdicts{Origin: origin, Rows: []wire.VerdictRow{row}})
 	if err != nil {
 		n.stats.malformed(err)
@@ -231,7 +238,7 @@ func (n *Node) sendAnswers(to []string, answers map[string][]wire.VerdictRow) {
 // refresh is how often members are told what they know already.
 func (s *service) refresh() time.Duration {
 	for _, d := range s.dutyOrder {
-		if d.row.State != wire.Closed {
+		if d.row.State != wire.Closed || d.row.Pushback > 0 {
 			return refreshTrouble
 		}
 	}
@@ -268,6 +275,7 @@ func verdictRow(service, endpoint string, d law.Decision) wire.VerdictRow {
 		L0: micro(d.L0), Thr: micro(d.Thr), Latency: micro(d.Latency), Window: micro(d.Window),
 		Demand:    uint64(min(d.Demand*1000+.5, wire.MaxCount)),
 		Reporters: uint64(d.Reporters), Failures: d.Failures, Outcomes: d.Outcomes,
+		Failing: uint64(d.Failing), Pushback: micro(d.Pushback),
 	}
 }
 

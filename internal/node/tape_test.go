@@ -133,6 +133,7 @@ func TestReadTapeErrors(t *testing.T) {
 	for _, c := range []struct{ name, file, want string }{
 		{"empty", "", "first line"},
 		{"no tape", "once upon a time", "first line"},
+		{"an older one", `{"tape":1,"name":"self","incarnation":1,"calls":0}`, "version 1; this is 2"},
 		{"a newer one", `{"tape":3,"name":"self","incarnation":1,"calls":0}`, "version 3; this is 2"},
 		{"cut between lines", head + "\n", "after 0 calls of 1: unexpected EOF"},
 		{"cut within a line", head + "\n" + members[:20], "after 0 calls of 1: unexpected EOF"},

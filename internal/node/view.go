@@ -43,6 +43,7 @@ type held struct {
 	origin wire.Origin
 	asOf   time.Duration // local time at which the verdict was decided
 	row    wire.VerdictRow
+	ends   time.Duration // the latest end of a pushback that it has spoken of
 }
 
 func (h *held) fresh(now time.Duration) bool {
@@ -71,12 +72,15 @@ func (v *view) take(o wire.Origin, asOf time.Duration, row wire.VerdictRow) (new
 		if !o.Newer(h.origin) {
 			return false, false
 		}
-		changed = row.Phi != h.row.Phi || row.Mode != h.row.Mode || row.State != h.row.State
-		*h = held{o, asOf, row}
+		next := held{origin: o, asOf: asOf, row: row}
+		changed = next.prolongs(h) || row.Phi != h.row.Phi || row.Mode != h.row.Mode || row.State != h.row.State
+		*h = next
 		return true, changed
 	}
-	v.held = append(v.held, held{o, asOf, row})
-	return true, row.State != wire.Closed
+	next := held{origin: o, asOf: asOf, row: row}
+	changed = next.prolongs(&held{ends: asOf - pushNews}) || row.State != wire.Closed
+	v.held = append(v.held, next)
+	return true, changed
 }
 
 // heardVerdicts takes in another steward's verdicts, follows them at once, and
@@ -190,6 +194,8 @@ func (v *view) next(now time.Duration, members int) coord.Advice {
 	a.Mode = second(func(a, b *wire.VerdictRow) int { return cmp.Compare(b.Mode, a.Mode) }).row.Mode
 	by := second(func(a, b *wire.VerdictRow) int { return cmp.Compare(a.Phi, b.Phi) })
 	a.Phi = by.row.Phi
+	a.Failing = scale(second(func(a, b *wire.VerdictRow) int { return cmp.Compare(b.Failing, a.Failing) }).row.Failing)
+	a.Until = v.until(now, f)
 	if a.InForce() {
 		a.Source, a.AsOf, a.Evidence = coord.SourceCluster, by.asOf, by.evidence()
 	}
@@ -197,9 +203,10 @@ func (v *view) next(now time.Duration, members int) coord.Advice {
 }
 
 // fade is the advice when the cluster has fallen silent: the last phi is held,
-// then doubles each second until nothing is left of it; retries are off.
+// then doubles each second until nothing is left of it; retries are off. A pushback
+// has an end of its own.
 func (v *view) fade(now time.Duration, fresh int) coord.Advice {
-	a := coord.Advice{Phi: coord.PhiFull, Fresh: fresh, Thr: v.advice.Thr}
+	a := coord.Advice{Phi: coord.PhiFull, Fresh: fresh, Thr: v.advice.Thr, Until: notYet(now, v.advice.Until)}
 	if !v.lost {
 		v.lost, v.lostAt, v.heldAt = true, now, v.advice.Phi
 	}
