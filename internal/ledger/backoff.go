@@ -1,6 +1,9 @@
 package ledger
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Backoff shapes the waits before retries: exponential, capped, with full jitter
 // (Brooker, "Exponential backoff and jitter", 2015). It is pure; the randomness
@@ -11,6 +14,9 @@ type Backoff struct {
 	Base time.Duration
 	// Max is the longest wait of all. Default 2 s.
 	Max time.Duration
+	// Failing is how many members are failing, 0 if unknown. From two on the
+	// base grows with their number; see spread.
+	Failing int
 }
 
 // Defaults of Backoff.
@@ -32,18 +38,33 @@ func (b Backoff) Longest(n int, typical time.Duration) time.Duration {
 	if top <= 0 {
 		top = defaultMax
 	}
-	base = max(base, typical)
+	base = b.spread(max(base, typical), top)
 	for ; n > 1 && base < top; n-- {
 		base += min(base, top-base) // doubled, without overflow
 	}
 	return min(base, top)
 }
 
+// spread makes a base longer the more members are failing, up to top: 1 + log2 of
+// their number times as long. Retries that come all at once would be spread evenly
+// by a factor as large as the number, but then a fleet of a thousand would wait for
+// seconds where one client waits for ten milliseconds; and how many retries there
+// are is not the backoff's to bound but the budget's.
+func (b Backoff) spread(base, top time.Duration) time.Duration {
+	if b.Failing < 2 {
+		return base
+	}
+	factor := 1 + math.Log2(float64(b.Failing))
+	if float64(base) >= float64(top)/factor {
+		return max(base, top)
+	}
+	return time.Duration(float64(base) * factor)
+}
+
 // Wait returns the wait itself: with u uniform in [0, 1), it is uniform within
 // [0, Longest].
 func (b Backoff) Wait(n int, typical time.Duration, u float64) time.Duration {
-	longest := b.Longest(n, typical)
-	return min(time.Duration(u*(float64(longest)+1)), longest)
+	return draw(b.Longest(n, typical), u)
 }
 
 // WaitForLoan returns the wait of a retry that hopes for a loan: uniform within
