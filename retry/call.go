@@ -65,6 +65,13 @@ type Route struct {
 	Off  error
 	// Latency is how long the endpoint typically takes, 0 if unknown.
 	Latency time.Duration
+	// Pushback is how long the cluster lets the endpoint alone, for its own
+	// sake: a Retry-After that two members have met. The retry comes some
+	// time after it; first tries do not wait.
+	Pushback time.Duration
+	// Failing is how many members see the endpoint fail, 0 if unknown: the
+	// more, the further their retries are spread.
+	Failing int
 	// Elsewhere says that it is another endpoint than the one that failed,
 	// whose wish to be left alone (see After) then does not matter.
 	Elsewhere bool
@@ -107,9 +114,10 @@ func (c *Call) again(ctx context.Context, err error, to Route) bool {
 		after = 0
 	}
 	backoff := c.policy.backoff()
-	wait := max(backoff.Wait(c.number, to.Latency, rand.Float64()), min(after, maxAfter))
-	if !fits(ctx, wait+to.Latency) {
-		c.stop = errNoTime
+	backoff.Failing = to.Failing
+	wait, noTime := pause(ctx, backoff, c.number, after, to)
+	if noTime != nil {
+		c.stop = noTime
 		return false
 	}
 	want := ledger.Want{Mode: to.Mode, Double: Previous(ctx) > 0, Now: backoff.Longest(c.number, to.Latency) == 0}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/murmuration-go/murmuration/internal/coord"
 )
 
 // ErrBudgetExhausted is among the causes of an Error when a retry was wanted
@@ -22,6 +24,7 @@ var ErrSuperseded = fmt.Errorf("retry: superseded by another attempt of the call
 
 var (
 	errNoTime  = fmt.Errorf("retry: another attempt would not fit the deadline: %w", context.DeadlineExceeded)
+	errPushed  = fmt.Errorf("retry: the endpoint has asked the cluster to be left alone for longer than the deadline allows: %w", context.DeadlineExceeded)
 	errAttempt = fmt.Errorf("retry: attempt timed out: %w", context.DeadlineExceeded)
 )
 
@@ -86,6 +89,9 @@ func Permanent(err error) error {
 // then at least d, but never more than 30 s for its sake. A negative d means
 // that the server wants no retry at all, which is passed on to the tier above
 // (see Discouraged). It unwraps to err; After(nil, d) is nil.
+//
+// In a cluster it is seen by the breaker through which the attempt went. Once two
+// members have met one within 5 s, the retries of all wait (see Route.Pushback).
 func After(err error, d time.Duration) error {
 	if err == nil {
 		return nil
@@ -93,7 +99,7 @@ func After(err error, d time.Duration) error {
 	return &markedError{err: err, after: d, pushback: d < 0}
 }
 
-const maxAfter = 30 * time.Second
+const maxAfter = coord.MaxPushback
 
 type markedError struct {
 	err      error
@@ -103,6 +109,16 @@ type markedError struct {
 
 func (e *markedError) Error() string { return e.err.Error() }
 func (e *markedError) Unwrap() error { return e.err }
+
+// Pushback is how long the server wants to be left alone, 0 or less for not at
+// all. That the error is not worth a retry does not change what the server wants.
+func (e *markedError) Pushback() time.Duration {
+	var inner *markedError
+	if e.after < 0 && errors.As(e.err, &inner) {
+		return inner.Pushback()
+	}
+	return e.after
+}
 
 // notSent reports whether an error says that nothing reached the endpoint.
 func notSent(err error) bool {

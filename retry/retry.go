@@ -77,7 +77,7 @@ func value[T any](ctx context.Context, p Policy, fn func(context.Context) (T, er
 			p.Hooks.End(ctx, began, CallInfo{Service: service, Attempts: c.sent})
 			return v, nil
 		}
-		if !c.Next(ctx, err, p.route()) {
+		if !c.Next(ctx, err, p.Budget.route()) {
 			err = c.Err()
 			p.Hooks.End(ctx, began, CallInfo{Service: service, Attempts: c.sent, Err: err})
 			return v, err
@@ -86,8 +86,6 @@ func value[T any](ctx context.Context, p Policy, fn func(context.Context) (T, er
 }
 
 // route is where every attempt of Do and Value goes.
-func (p *Policy) route() Route { return Route{Mode: p.Budget.mode(), Latency: p.Budget.Latency()} }
-
 func once[T any](ctx context.Context, c *Call, fn func(context.Context) (T, error)) (v T, err error) {
 	budget := c.policy.Budget
 	start := coord.Now()
@@ -109,7 +107,7 @@ func once[T any](ctx context.Context, c *Call, fn func(context.Context) (T, erro
 // hedgedOnce is once with a hedge beside the attempt if that takes long. The Call
 // comes back as it is then.
 func hedgedOnce[T any](ctx context.Context, c Call, fn func(context.Context) (T, error)) (Call, T, error) {
-	v, _, err := Hedged(ctx, &c, c.policy.Budget.slow(), c.policy.route, func(ctx context.Context, c *Call) (T, error) {
+	v, _, err := Hedged(ctx, &c, c.policy.Budget.slow(), c.policy.Budget.route, func(ctx context.Context, c *Call) (T, error) {
 		return once(ctx, c, fn)
 	})
 	return c, v, err
