@@ -56,6 +56,7 @@ func (b *Breaker) Allow() (done func(error), err error) {
 		if once.Swap(true) {
 			return
 		}
+		b.heed(err)
 		took := coord.Now() - now
 		o := b.outcome(ctx, err, took, timeout, a)
 		at.End(o, took)

@@ -10,6 +10,10 @@
 // fraction phi that the stewards of the service agreed on. The dimmer replaces
 // open, half-open and ramping by one number: at 1 everything goes, near 0 a
 // trickle of probes.
+//
+// An error by which an endpoint asks to be left alone, told by a method Pushback()
+// time.Duration as those of retry.After have, is reported too. Once two members
+// have met one, all know it, and retry loops that ask Breaker.Pushback wait.
 package breaker
 
 import (
@@ -231,6 +235,7 @@ func (b *Breaker) attempt(ctx context.Context, a *coord.Advice, n int, start tim
 	}()
 	err = fn(ctx)
 	returned = true
+	b.heed(err)
 	took := coord.Now() - start
 	o = b.outcome(ctx, err, took, timeout, a)
 	at.End(o, took)

@@ -49,6 +49,8 @@ type Status struct {
 	Retries  Mode          // which retries may go
 	Age      time.Duration // how old the evidence is; 0 for a local decision
 	Evidence Evidence      // of a cluster's decision
+	Pushback time.Duration // how long the cluster lets the endpoint alone; see Breaker.Pushback
+	Failing  int           // members that see it fail; see Breaker.Failing
 }
 
 // State returns what the breaker does with calls now.
@@ -58,6 +60,12 @@ func (b *Breaker) State() State { return b.Status().State }
 // that is.
 func (b *Breaker) Status() Status {
 	a := b.shared.Advice()
+	st := b.status(a)
+	st.Pushback, st.Failing = a.Pushback(coord.Now()), a.Failing
+	return st
+}
+
+func (b *Breaker) status(a *coord.Advice) Status {
 	if a.InForce() {
 		st := Status{Source: a.Source, Phi: a.Phi.Float(), Retries: a.Mode, Evidence: a.Evidence}
 		st.Age = max(coord.Now()-a.AsOf, 0)
