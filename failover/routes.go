@@ -84,21 +84,23 @@ func (r *routes) first() int {
 }
 
 // next returns where a retry is to go: the nearest endpoint that may take one,
-// not yet tried if there is such a one. tried has a bit for each endpoint tried.
-// With no endpoint to turn to the index is -1, and the route says off, by the
-// refusal of the nearest one not yet tried.
+// not yet tried if there is such a one, and not one that is to be let alone for a
+// while if another takes it now. tried has a bit for each endpoint tried. With no
+// endpoint to turn to the index is -1, and the route says off, by the refusal of
+// the nearest one not yet tried.
 func (r *routes) next(tried uint64) (int, retry.Route) {
 	off := retry.Route{Mode: retry.ModeNone}
-	for _, again := range []bool{false, true} {
+	for _, pass := range []struct{ alone, again bool }{{false, false}, {false, true}, {true, false}, {true, true}} {
 		for i, t := range r.targets {
-			if (tried&(1<<i) != 0) != again || t.drained && len(r.targets) > 1 {
+			if (tried&(1<<i) != 0) != pass.again || t.drained && len(r.targets) > 1 {
 				continue
 			}
 			mode, err := t.breaker.Retryable()
-			if err == nil {
-				return i, retry.Route{Mode: mode, Latency: t.breaker.Latency()}
-			}
-			if off.Off == nil {
+			pushback := t.breaker.Pushback()
+			switch {
+			case err == nil && pushback > 0 == pass.alone:
+				return i, retry.Route{Mode: mode, Latency: t.breaker.Latency(), Pushback: pushback, Failing: t.breaker.Failing()}
+			case err != nil && off.Off == nil:
 				off.Off = err
 			}
 		}

@@ -67,13 +67,16 @@ func (a *attempt) judgeStatus(resp *http.Response, internal bool) error {
 	if (code >= 500 || code == http.StatusTooManyRequests) && retryhttp.Refused(resp.Header) && !a.gone() {
 		return retry.After(err, -1)
 	}
-	if !isRetryable(code) || !a.idempotent || !a.rewindable(true) || a.gone() {
+	if !isRetryable(code) {
+		return retry.Permanent(err)
+	}
+	if d, ok := a.t.retryAfter(resp.Header, time.Now()); ok {
+		err = retry.After(err, d) // which others heed, even if this call cannot be retried
+	}
+	if !a.idempotent || !a.rewindable(true) || a.gone() {
 		return retry.Permanent(err)
 	}
 	a.watch()
-	if d, ok := a.t.retryAfter(resp.Header, time.Now()); ok {
-		return retry.After(err, d)
-	}
 	return err
 }
 
