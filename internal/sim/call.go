@@ -49,7 +49,7 @@ func (c *call) attempt(w *World) {
 		c.over(w)
 		return
 	}
-	c.sentAt = w.now
+	c.sentAt, c.RetryAfter = w.now, 0
 	s.Count.Attempts++
 	bump(&s.Count.Sent, w.Second())
 	if c.N > 1 {

@@ -56,6 +56,10 @@ type Attempt struct {
 	Endpoint int
 	State    any
 
+	// RetryAfter is for how long the endpoint that has just refused the attempt
+	// wants to be left alone, 0 if it has not said so.
+	RetryAfter time.Duration
+
 	ours ticket
 }
 

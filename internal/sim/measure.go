@@ -79,6 +79,9 @@ func (c *Counts) Recovery(from, to int) int {
 // Arrived are the attempts that reached the endpoint in seconds from to to.
 func (s *Server) Arrived(from, to int) int { return sum(s.perSecond, from, to) }
 
+// Retried are the retries among them.
+func (s *Server) Retried(from, to int) int { return sum(s.again, from, to) }
+
 // Peak is the most attempts of a second in seconds from to to, over the capacity
 // that the endpoint had then; capacity gives it.
 func (s *Server) Peak(from, to int, capacity func(second int) float64) float64 {

@@ -137,7 +137,7 @@ func (m *Member) tick(w *World, n *node.Node) {
 	w.After(time.Duration(float64(law.Tick)/m.rate), func() { m.tick(w, n) })
 	for i, eps := range m.eps {
 		for j, ep := range eps {
-			m.samples[i].Endpoints[j] = ep.Sample()
+			m.samples[i].Endpoints[j] = ep.SampleAt(m.local(w.now))
 		}
 	}
 	m.apply(w, n.Tick(m.local(w.now), m.samples, 255))

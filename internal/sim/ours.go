@@ -19,6 +19,10 @@ type Options struct {
 	Rules       ledger.Rules
 	MaxAttempts int // default 3
 	Breaker     standin.Config
+
+	// What the cluster knows of pushbacks, and of how many are failing, is not
+	// heeded. For comparison.
+	Unshared, Unspread bool
 }
 
 // Ours is the shipped client: first tries dimmed by advice, the local breaker,
@@ -138,20 +142,16 @@ func (c *ours) instead(tried, passed uint64) int {
 
 // next is where a retry may go, and in which mode; -1 for nowhere.
 func (c *ours) next(now time.Duration, tried uint64) (int, coord.Mode) {
-	for _, again := range []bool{false, true} {
+	for _, pass := range []struct{ alone, again bool }{{false, false}, {false, true}, {true, false}, {true, true}} {
 		for i := range c.eps {
 			at := c.nearest(i)
-			if (tried&(1<<at) != 0) != again {
-				continue
-			}
 			adv := c.eps[at].Advice()
-			if adv.Mode == coord.RetryNone || adv.Phi < coord.PhiFull {
-				continue
-			}
-			if adv.InForce() {
+			alone := !c.options.Unshared && adv.Pushback(now) > 0
+			switch {
+			case (tried&(1<<at) != 0) != pass.again, alone != pass.alone, adv.Mode == coord.RetryNone, adv.Phi < coord.PhiFull:
+			case adv.InForce():
 				return at, adv.Mode
-			}
-			if c.breakers[at].State(now) != standin.Open {
+			case c.breakers[at].State(now) != standin.Open:
 				return at, coord.RetryAll
 			}
 		}
@@ -202,6 +202,7 @@ func (c *ours) End(now time.Duration, a *Attempt, o Outcome, took time.Duration)
 		c.latency[a.Endpoint].Add(took)
 	}
 	t := &a.ours
+	c.eps[a.Endpoint].PushedBack(now, a.RetryAfter)
 	t.counted.End(outcome, took)
 	c.breakers[a.Endpoint].Done(now, t.local, outcome, c.eps[a.Endpoint].Advice())
 	t.paid = ledger.Token{} // spent for good
@@ -219,11 +220,36 @@ func (c *ours) Retry(now time.Duration, a *Attempt, _ Outcome) (time.Duration, b
 	}
 	t := &a.ours
 	t.want = ledger.Want{Mode: mode}
-	backoff, typical := ledger.Backoff{}, c.latency[at].Value()
-	wait := backoff.Wait(a.N, typical, c.rand.Float64())
+	p := c.pause(now, a, at)
+	wait, _ := p.Draw(c.rand.Float64(), c.jitter(&p)) // there is always room
 	t.paid, t.answer = c.account.Take(now, t.want, c.rand.Float64())
 	if t.answer == ledger.Later {
-		wait = backoff.WaitForLoan(a.N, typical, c.rand.Float64())
+		wait = max(wait, p.Backoff.WaitForLoan(a.N, p.Typical, c.rand.Float64()))
 	}
 	return wait, t.answer != ledger.No
+}
+
+// pause is what the wait before a retry at an endpoint depends on.
+func (c *ours) pause(now time.Duration, a *Attempt, at int) ledger.Pause {
+	adv := c.eps[at].Advice()
+	p := ledger.Pause{Retry: a.N, Typical: c.latency[at].Value(), Room: ledger.NoDeadline}
+	if at == a.Endpoint {
+		p.Floor = min(a.RetryAfter, coord.MaxPushback)
+	}
+	if !c.options.Unshared {
+		p.Shared = adv.Pushback(now)
+	}
+	if !c.options.Unspread {
+		p.Backoff.Failing = adv.Failing
+	}
+	return p
+}
+
+// jitter draws a number only where one is needed, so that where nobody is pushed
+// back histories are what they were before anybody could be.
+func (c *ours) jitter(p *ledger.Pause) float64 {
+	if p.Shared == 0 {
+		return 0
+	}
+	return c.rand.Float64()
 }

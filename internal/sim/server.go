@@ -70,6 +70,9 @@ type Server struct {
 	// Fate, if set, decides about every request of a member.
 	Fate func(m *Member) Fate
 
+	// RetryAfter, if set, is what those who are refused are told.
+	RetryAfter time.Duration
+
 	capacity float64 // now
 	stalled  bool
 	debt     float64 // work spent on refusing, not yet accounted for
@@ -78,6 +81,9 @@ type Server struct {
 	workers  []worker
 
 	perSecond []int // requests that arrived, by second
+	again     []int // retries among them
+
+	PushedBack int // requests that were refused and told for how long
 }
 
 // request is an attempt at the server. The call may have given up on it.
@@ -136,6 +142,9 @@ func (s *Server) Waiting() int { return len(s.waiting) - s.head }
 
 func (s *Server) arrive(w *World, c *call) {
 	bump(&s.perSecond, w.Second())
+	if c.N > 1 {
+		bump(&s.again, w.Second())
+	}
 	fate := Queued
 	if s.Fate != nil {
 		fate = s.Fate(c.member)
@@ -143,16 +152,23 @@ func (s *Server) arrive(w *World, c *call) {
 	switch {
 	case fate == Swallowed:
 	case fate == Rejected:
-		w.answers.add(w, c, Failed)
+		s.refuse(w, c)
 	case s.Waiting() >= s.Queue:
 		if !s.Drops {
 			s.debt += s.RefusalCost
-			w.answers.add(w, c, Failed)
+			s.refuse(w, c)
 		}
 	default:
 		s.waiting = append(s.waiting, request{c, c.gen})
 		s.work(w)
 	}
+}
+
+func (s *Server) refuse(w *World, c *call) {
+	if c.RetryAfter = s.RetryAfter; s.RetryAfter > 0 {
+		s.PushedBack++
+	}
+	w.answers.add(w, c, Failed)
 }
 
 // work lets idle workers take what waits.
