@@ -220,7 +220,7 @@ func TestPushbackIsSharedBetweenNodes(t *testing.T) {
 		pushedBack := rapid.Permutation(names).Draw(t, "pushed back")[:rapid.IntRange(0, 3).Draw(t, "how many")]
 		var ends []time.Duration
 		for _, name := range pushedBack {
-			wishes[name] = now + rapid.SampledFrom([]time.Duration{2, 5, 29}).Draw(t, "seconds")*time.Second
+			wishes[name] = now + rapid.SampledFrom([]time.Duration{2 * time.Second, 5 * time.Second, 29 * time.Second}).Draw(t, "pushback")
 			ends = append(ends, wishes[name])
 		}
 		for range 4 {

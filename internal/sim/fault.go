@@ -105,7 +105,7 @@ type Lie struct {
 }
 
 // Lies are the ways of lying of scenario S9r: demand, latency, successes and
-// failures inflated or zeroed.
+// failures inflated or zeroed, among others.
 func Lies() []Lie {
 	const big = 1000
 	return []Lie{
@@ -128,6 +128,7 @@ func Lies() []Lie {
 			r.Totals.FailSlow, r.Totals.FailFast, r.Tagged.FailSlow, r.Tagged.FailFast = 0, 0, 0, 0
 		}},
 		{"sent inflated", func(r *wire.ReportRow) { r.Tagged.Sent = big * (r.Totals.Demand + 1) }},
+		{"pushback inflated", func(r *wire.ReportRow) { r.Pushback = coord.Pushback{Left: time.Hour} }},
 		{"says nothing", func(r *wire.ReportRow) { r.Totals, r.Tagged = coord.Totals{}, coord.TagCounts{} }},
 	}
 }

@@ -29,6 +29,10 @@ type ServerConfig struct {
 	Drops       bool
 	RefusalCost float64
 
+	// RetryAfter, if set, is for how long those who are refused are told to
+	// let the server alone.
+	RetryAfter time.Duration
+
 	// Cancels lets the server pass over requests that nobody waits for.
 	Cancels bool
 
@@ -60,6 +64,7 @@ const (
 	Queued    Fate = iota
 	Rejected       // an error at once, at no cost
 	Swallowed      // no answer
+	Cut            // an error at once that tells nothing, as of a broken connection
 )
 
 // Server is an endpoint at work.
@@ -69,9 +74,6 @@ type Server struct {
 
 	// Fate, if set, decides about every request of a member.
 	Fate func(m *Member) Fate
-
-	// RetryAfter, if set, is what those who are refused are told.
-	RetryAfter time.Duration
 
 	capacity float64 // now
 	stalled  bool
@@ -151,6 +153,8 @@ func (s *Server) arrive(w *World, c *call) {
 	}
 	switch {
 	case fate == Swallowed:
+	case fate == Cut:
+		w.answers.add(w, c, Failed)
 	case fate == Rejected:
 		s.refuse(w, c)
 	case s.Waiting() >= s.Queue:
@@ -236,4 +240,4 @@ func add(v *[]int, at, n int) {
 	(*v)[at] += n
 }
 
-func (f Fate) String() string { return [...]string{"queued", "rejected", "swallowed"}[f] }
+func (f Fate) String() string { return [...]string{"queued", "rejected", "swallowed", "cut off"}[f] }

@@ -39,6 +39,7 @@ type entry struct {
 	mode      coord.Mode
 	state     wire.State
 	reporters uint64
+	until     time.Duration // of a pushback, by the member's clock
 }
 
 func (e *entry) fresh(now time.Duration) bool {
@@ -52,6 +53,7 @@ func (e *entry) fresh(now time.Duration) bool {
 // fresh verdicts.
 type advised struct {
 	phi    coord.Phi
+	until  time.Duration
 	fading bool
 	since  time.Duration
 	held   coord.Phi
@@ -108,7 +110,9 @@ func (b *book) hear(w *sim.World, now time.Duration, data []byte) {
 		if old, ok := b.heard[p][v.Origin.Member]; ok && !v.Origin.Newer(old.origin) {
 			continue
 		}
-		b.heard[p][v.Origin.Member] = entry{v.Origin, now - v.Age, max(row.Phi, 1), row.Mode, row.State, row.Reporters}
+		b.heard[p][v.Origin.Member] = entry{
+			v.Origin, now - v.Age, max(row.Phi, 1), row.Mode, row.State, row.Reporters, ends(now-v.Age, row.Pushback),
+		}
 	}
 }
 
@@ -134,7 +138,7 @@ func (b *book) own(m *sim.Member, w *sim.World, now time.Duration, p place) {
 	}
 	s := w.Service(p.service)
 	if d, ok := m.Node().Decided(s.Name, s.Servers[p.endpoint].Name); ok {
-		b.heard[p][b.self] = entry{asOf: now, phi: d.Phi, mode: d.Mode, state: d.State, reporters: uint64(d.Reporters)}
+		b.heard[p][b.self] = entry{asOf: now, phi: d.Phi, mode: d.Mode, state: d.State, reporters: uint64(d.Reporters), until: ends(now, d.Pushback)}
 	}
 }
 
@@ -149,7 +153,8 @@ func (c *Checker) advice(w *sim.World, m *sim.Member, p place) {
 	now := m.Local(w.Now())
 	a := m.Advice(p.service, p.endpoint)
 	was := b.advised[p]
-	defer func() { was.phi = a.Phi }()
+	defer func() { was.phi, was.until = a.Phi, a.Until }()
+	c.pushback(w, m, p, now, a)
 
 	var phis []coord.Phi
 	var modes []coord.Mode

@@ -8,7 +8,7 @@
 //
 //	G1  the cluster's retries stay within the budget, and tokens are never copied
 //	G3  advice restricts no more than two stewards agree on; and one broken
-//	    member dims no healthy endpoint for others
+//	    member neither dims a healthy endpoint for others nor delays their retries
 //	G4  what is old counts for nothing, and advice without fresh verdicts fades
 //	G5  few first tries reach an endpoint that answers nobody
 //	G6  phi rises after clean epochs only, and by steps
@@ -47,11 +47,12 @@ type Checker struct {
 
 	books  map[*sim.Member]*book // what members have heard
 	down   map[place]time.Duration
-	known  map[touched]bool          // there has been advice since
-	probes map[place][]time.Duration // first tries of late to endpoints that are down
-	calm   time.Duration             // the last disturbance of the cluster
-	mended time.Duration             // since when all has been well; 0: it has not
-	unwell bool                      // some endpoint has been anything but healthy
+	known  map[touched]bool              // there has been advice since
+	probes map[place][]time.Duration     // first tries of late to endpoints that are down
+	calm   time.Duration                 // the last disturbance of the cluster
+	mended time.Duration                 // since when all has been well; 0: it has not
+	unwell bool                          // some endpoint has been anything but healthy
+	lied   map[*sim.Member]time.Duration // when members lied last
 
 	dirty   []touched // whose advice this event has changed
 	witness witness
@@ -77,6 +78,7 @@ func New() *Checker {
 	return &Checker{
 		stipend: stipend,
 		checks:  map[string]uint64{}, books: map[*sim.Member]*book{},
+		lied: map[*sim.Member]time.Duration{},
 		down: map[place]time.Duration{}, known: map[touched]bool{}, probes: map[place][]time.Duration{},
 	}
 }
@@ -186,6 +188,9 @@ func (c *Checker) Decided(w *sim.World, m *sim.Member, d *node.Decision) {
 
 // Ticked checks a member after its tick.
 func (c *Checker) Ticked(w *sim.World, m *sim.Member) {
+	if !m.Honest() {
+		c.lied[m] = w.Now()
+	}
 	for i, s := range w.Services() {
 		for j := range s.Servers {
 			p := place{i, j}

@@ -91,7 +91,7 @@ func held(n *node.Node, service, endpoint, self string) string {
 	var l []string
 	for _, v := range n.Verdicts(service, endpoint) {
 		if o := v.Origin; o.Member != self {
-			l = append(l, fmt.Sprintf("%s:%d.%d phi %d, %v", o.Member, o.Incarnation, o.Seq, v.Row.Phi, v.Row.Mode))
+			l = append(l, fmt.Sprintf("%s:%d.%d phi %d, %v, %v", o.Member, o.Incarnation, o.Seq, v.Row.Phi, v.Row.Mode, v.Row.Pushback))
 		}
 	}
 	slices.Sort(l)

@@ -101,6 +101,8 @@ func setupCommands() []command {
 		{name: "newest-first", setup: func(r *run, _ *Line) { r.server.Order = sim.NewestFirst }},
 		// What the queue does not hold gets no answer, instead of an error.
 		{name: "drops", setup: func(r *run, _ *Line) { r.server.Drops = true }},
+		// What those who are refused are told: to stay away for so long.
+		{name: "retry-after", form: form(span()), setup: func(r *run, l *Line) { r.server.RetryAfter = l.For }},
 		// The server passes over requests that nobody waits for.
 		{name: "cancels", setup: func(r *run, _ *Line) { r.server.Cancels = true }},
 		{name: "slow-workers", form: form(number("N", 1, 1000), amount("FACTOR", 1, 1000)), setup: func(r *run, l *Line) {
@@ -129,6 +131,8 @@ func serverCommands() []command {
 		// Errors at once: all, or a share; for all members, or for one only.
 		{name: "refuse", form: form(span(), onMember), do: func(r *run, l *Line) { r.fails(l, sim.Rejected, 1) }},
 		{name: "errors", form: form(share(), span(), onMember), do: func(r *run, l *Line) { r.fails(l, sim.Rejected, l.X) }},
+		// The same as of a broken connection: nobody is told anything.
+		{name: "cut", form: form(share(), span(), onMember), do: func(r *run, l *Line) { r.fails(l, sim.Cut, l.X) }},
 		// No answer to a share of the requests; 100 % is down.
 		{name: "vanish", form: form(share(), span(), onMember), do: func(r *run, l *Line) { r.fails(l, sim.Swallowed, l.X) }},
 	}

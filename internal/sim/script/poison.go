@@ -27,12 +27,14 @@ func (r *run) poison(m *sim.Member) {
 			Retries: v.count(), RetriesOK: v.count(),
 		}
 		row.Tagged = coord.TagCounts{Sent: v.count(), OK: v.count(), OKLatency: v.sum(), FailSlow: v.count(), FailFast: v.count()}
+		row.Pushback = coord.Pushback{Left: v.span(), Ago: v.span()}
 	})
 	m.LieInVerdicts(func(row *wire.VerdictRow) {
 		v.names(&row.Service, &row.Endpoint)
 		row.Phi, row.Mode, row.State = v.phi(), coord.Mode(v.IntN(3)), wire.State(v.IntN(3))
 		row.L0, row.Thr, row.Latency, row.Window = v.span(), v.span(), v.span(), v.span()
 		row.Demand, row.Reporters, row.Failures, row.Outcomes = v.count(), v.count(), v.count(), v.count()
+		row.Failing, row.Pushback = v.count(), v.span()
 	})
 }
 

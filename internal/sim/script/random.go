@@ -20,7 +20,7 @@ import (
 // the time to settle; and in another one all faults end at last, so that what is
 // healthy has to be found so.
 func Random(seed uint64) Script {
-	d := &draw{Rand: rand.New(rand.NewPCG(seed, 0x5c71))}
+	d := &draw{Rand: rand.New(rand.NewPCG(seed, 0x5c71)), aside: rand.New(rand.NewPCG(seed, 0x9a5b))}
 	kind := d.IntN(4)
 	d.healthy = kind == 0
 	d.say(Line{Name: "seed", N: seed})
@@ -80,6 +80,7 @@ func (d *draw) pass(t time.Duration) {
 // draw is a history in the making.
 type draw struct {
 	*rand.Rand
+	aside    *rand.Rand // for what histories did not have at first
 	script   Script
 	now      time.Duration // since the warm-up
 	healthy  bool          // the endpoint is to stay so
@@ -161,6 +162,9 @@ func (d *draw) endpoint() {
 	if d.IntN(3) == 0 {
 		d.say(Line{Name: "work", Word: pick(d, "exponential", "bimodal")})
 	}
+	if d.aside.IntN(2) == 0 {
+		d.say(Line{Name: "retry-after", For: time.Duration(1+d.aside.IntN(40)) * time.Second})
+	}
 	for _, name := range []string{"newest-first", "drops", "cancels"} {
 		if d.IntN(6) == 0 {
 			d.say(Line{Name: name})
@@ -200,6 +204,9 @@ func (d *draw) server() {
 		}
 		if d.IntN(4) == 0 {
 			l.Who = d.anybody()
+		}
+		if l.Name == "errors" && d.aside.IntN(4) == 0 {
+			l.Name = "cut"
 		}
 	case "capacity":
 		l.X = math.Round(100*max(d.capacity*(.05+1.5*d.Float64()), .01)) / 100

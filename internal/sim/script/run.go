@@ -219,7 +219,7 @@ func (r *run) show() {
 	for i, m := range r.deciders() {
 		for _, e := range s.Servers {
 			if d, ok := m.Node().Decided(s.Name, e.Name); ok {
-				say("%s of %s: %v, phi %.4f, retries %v (%v)", m.Name, e.Name, d.State, d.Phi.Float(), d.Mode, d.Why)
+				say("%s of %s: %v, phi %.4f, retries %v%s (%v)", m.Name, e.Name, d.State, d.Phi.Float(), d.Mode, wait(d.Pushback), d.Why)
 			} else if i < rendezvous.Stewards {
 				say("%s of %s: has heard nothing", m.Name, e.Name)
 			}
@@ -227,6 +227,13 @@ func (r *run) show() {
 	}
 	r.shown = shown{o.Calls, o.Messages, o.Lending}
 	_, _ = r.trace.to.Write(b.Bytes())
+}
+
+func wait(pushback time.Duration) string {
+	if pushback == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" in %.1f s", pushback.Seconds())
 }
 
 // deciders are the stewards, best first, and then those who take themselves for

@@ -22,7 +22,7 @@ func (x *watch) settle(r *run) {
 	silent, errs := x.stalled, false
 	for _, e := range r.effects {
 		silent = silent || e.fate == sim.Swallowed && e.share >= 1 && e.on == nil
-		errs = errs || e.fate == sim.Rejected && e.share > 0
+		errs = errs || (e.fate == sim.Rejected || e.fate == sim.Cut) && e.share > 0
 	}
 	if !x.stalled {
 		x.refuses = false
