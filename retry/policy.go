@@ -20,8 +20,10 @@ type Policy struct {
 	// BaseDelay and MaxDelay shape the wait before the n-th retry: uniform
 	// within [0, min(MaxDelay, BaseDelay * 2^(n-1))] (full jitter; Brooker,
 	// "Exponential backoff and jitter", 2015). The base is at least the
-	// observed median latency when the Policy has a Budget. Defaults 10 ms
-	// and 2 s; a negative BaseDelay means no wait.
+	// observed median latency when the Policy has a Budget, and in a cluster
+	// 1 + log2(m) times as long while m members see failures, as far as the
+	// caller's deadline allows. Defaults 10 ms and 2 s; a negative BaseDelay
+	// means no wait.
 	BaseDelay, MaxDelay time.Duration
 
 	// AttemptTimeout bounds each attempt, within the caller's own deadline.

@@ -49,7 +49,8 @@ func (b Backoff) Longest(n int, typical time.Duration) time.Duration {
 // their number times as long. Retries that come all at once would be spread evenly
 // by a factor as large as the number, but then a fleet of a thousand would wait for
 // seconds where one client waits for ten milliseconds; and how many retries there
-// are is not the backoff's to bound but the budget's.
+// are is not the backoff's to bound but the budget's. In the simulator neither that
+// nor the root of the number was any better.
 func (b Backoff) spread(base, top time.Duration) time.Duration {
 	if b.Failing < 2 {
 		return base
