@@ -99,9 +99,9 @@ func (c BudgetConfig) Validate() error {
 // span of time, retries <= Ratio * first tries + stipend + Burst + 1. A retry of a
 // call that is itself part of a retry further up (see WithPrevious) costs two.
 //
-// In a cluster a member whose bucket is short asks two others for a loan while
-// the wait before the retry runs, and decides when that is over: with what has
-// come, or else by chance as above. Each of those asked may lend half of what it
+// In a cluster a member whose bucket is short of a call's first retry asks two
+// others for a loan while the wait before the retry runs, and decides when that is
+// over: with what has come, or else by chance as above. Each of those asked may lend half of what it
 // has, at most one token. Tokens are moved and never copied: a lender is debited
 // before the loan is sent, the borrower credited once, and what is lost on the
 // way is lost. So over all members, whoever retries and however the network

@@ -120,18 +120,29 @@ func (c *Call) again(ctx context.Context, err error, to Route) bool {
 		c.stop = noTime
 		return false
 	}
-	want := ledger.Want{Mode: to.Mode, Double: Previous(ctx) > 0, Now: backoff.Longest(c.number, to.Latency) == 0}
-	paid, answer := budget.take(want)
-	if answer == ledger.Later {
-		if hoping := max(wait, backoff.WaitForLoan(c.number, to.Latency, rand.Float64())); fits(ctx, hoping+to.Latency) {
-			wait = hoping
-		}
+	want := ledger.Want{
+		Mode: to.Mode, Double: Previous(ctx) > 0,
+		Now: c.number > 1 || backoff.Longest(c.number, to.Latency) == 0,
 	}
-	if answer == ledger.No {
+	paid, answer := budget.take(want)
+	switch answer {
+	case ledger.No:
 		c.stop = ErrBudgetExhausted
 		return false
+	case ledger.Later:
+		if hoping := max(wait, backoff.WaitForLoan(c.number, to.Latency, rand.Float64())); hoping < room(ctx, to.Latency) {
+			wait = hoping
+		}
+	case ledger.Yes:
 	}
 	c.paid = paid
+	return c.pausedFor(ctx, wait, err) && (answer == ledger.Yes || c.settled(want))
+}
+
+// pausedFor waits before the next attempt, and reports false if the caller went
+// in the meantime.
+func (c *Call) pausedFor(ctx context.Context, wait time.Duration, err error) bool {
+	budget := c.policy.Budget
 	if h := c.policy.Hooks.Wait; h != nil {
 		h(ctx, Attempt{Service: budget.Service(), Number: c.number}, err, wait)
 	}
@@ -140,20 +151,18 @@ func (c *Call) again(ctx context.Context, err error, to Route) bool {
 		c.stop = gone(ctx)
 		return false
 	}
-	if answer == ledger.Later {
-		if c.paid, answer = budget.settle(want); answer == ledger.No {
-			c.stop = ErrBudgetExhausted
-			return false
-		}
-	}
 	c.number++
 	return true
 }
 
-// fits reports whether the caller's deadline is further away than d.
-func fits(ctx context.Context, d time.Duration) bool {
-	deadline, ok := ctx.Deadline()
-	return !ok || time.Until(deadline) > d
+// settled pays after the wait for what others had been asked for.
+func (c *Call) settled(want ledger.Want) bool {
+	paid, answer := c.policy.Budget.settle(want)
+	if c.paid = paid; answer == ledger.No {
+		c.stop = ErrBudgetExhausted
+		return false
+	}
+	return true
 }
 
 // worth reports whether an error is worth another attempt, and the least wait

@@ -126,7 +126,7 @@ func (r *race) hedge(ctx context.Context, cancelFirst context.CancelCauseFunc, t
 // pay takes a token for the hedge, if it may be sent at all. There is no time to
 // borrow one.
 func (r *race) pay(ctx context.Context, to Route) (ledger.Token, bool) {
-	if to.Mode != ModeAll || to.Pushback > 0 || ctx.Err() != nil || !fits(ctx, to.Latency) {
+	if to.Mode != ModeAll || to.Pushback > 0 || ctx.Err() != nil || room(ctx, to.Latency) <= 0 {
 		return ledger.Token{}, false
 	}
 	token, answer := r.call.policy.Budget.take(ledger.Want{Mode: to.Mode, Double: Previous(ctx) > 0, Now: true})

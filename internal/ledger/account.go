@@ -124,7 +124,10 @@ type Want struct {
 	// Double says that the call is itself part of a retry further up, and so
 	// costs twice as much: one tier is to retry, not each of them.
 	Double bool
-	// Now says that there is no wait in which a loan could come.
+	// Now says that nobody is to be asked for a loan: there is no wait in
+	// which it could come, or it is a call's second retry or a later one. What
+	// is scarce goes to calls that have had none. At the onset of an outage,
+	// when nobody knows yet, that is half of the peak that loans make.
 	Now bool
 }
 

@@ -219,7 +219,7 @@ func (c *ours) Retry(now time.Duration, a *Attempt, _ Outcome) (time.Duration, b
 		return 0, false
 	}
 	t := &a.ours
-	t.want = ledger.Want{Mode: mode}
+	t.want = ledger.Want{Mode: mode, Now: a.N > 1}
 	p := c.pause(now, a, at)
 	wait, _ := p.Draw(c.rand.Float64(), c.jitter(&p)) // there is always room
 	t.paid, t.answer = c.account.Take(now, t.want, c.rand.Float64())
