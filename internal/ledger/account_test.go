@@ -308,3 +308,53 @@ func TestAccountAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// In elastic mode a partition mints no more than before for ten minutes, and from
+// then on the stipend once a side.
+func TestElasticStipendInAPartition(t *testing.T) {
+	const members, rate = 12, 1000
+	services := make([]*coord.Service, members)
+	accounts := make([]*Account, members)
+	for i := range services {
+		services[i] = coord.NewService("svc")
+		accounts[i] = NewAccount(0, Rules{Ratio: -1, Burst: 100}, services[i])
+	}
+	now := time.Duration(0)
+	minted := func() (sum float64) {
+		for _, a := range accounts {
+			sum += a.Books().Minted.Float()
+		}
+		return sum
+	}
+	run := func(d time.Duration, side int) float64 {
+		before := minted()
+		for end := now + d; now < end; {
+			now += time.Second
+			for i, a := range accounts {
+				services[i].SetLoad(now, rate, side)
+				for {
+					if _, answer := a.Take(now, Want{Mode: all, Now: true}, unlucky); answer != Yes {
+						break
+					}
+				}
+			}
+		}
+		return (minted() - before) / d.Seconds()
+	}
+	run(time.Minute, members)
+	for _, tc := range []struct {
+		lasts       time.Duration
+		side        int
+		least, most float64 // a second
+	}{
+		{5 * time.Minute, members, 9.9, 10.001},
+		{10 * time.Minute, members / 2, 9.9, 10.001}, // two sides, which remember the whole
+		{10 * time.Minute, members / 2, 10, 20.001},
+		{10 * time.Minute, members / 2, 19.9, 20.001},
+		{5 * time.Minute, members, 9.9, 10.2}, // together again
+	} {
+		if got := run(tc.lasts, tc.side); got < tc.least || got > tc.most {
+			t.Errorf("at %v, %d members a side: %.3f tokens a second, want %v to %v", now, tc.side, got, tc.least, tc.most)
+		}
+	}
+}
