@@ -75,7 +75,8 @@ func seconds(s *float64) string {
 	return fmt.Sprintf("%.0f", *s)
 }
 
-// matrix prints goodput and recovery in Markdown, a column for each policy.
+// matrix prints goodput and recovery in Markdown, a column for each policy, and
+// below what else is told of murmuration.
 type matrix struct {
 	w        io.Writer
 	seeds    int
@@ -83,6 +84,7 @@ type matrix struct {
 	policies []string
 	rows     []string
 	cells    map[string]map[string]string
+	ours     []string // lines of the second table
 }
 
 func (m *matrix) result(r scenario.Result) error {
@@ -114,7 +116,19 @@ func (m *matrix) result(r scenario.Result) error {
 		m.policies = append(m.policies, mean.Policy)
 	}
 	m.cells[row][mean.Policy] = fmt.Sprintf("%.2f / %s", mean.Goodput, seconds(mean.Recovery))
+	if strings.HasPrefix(mean.Policy, "murmuration") {
+		m.ours = append(m.ours, fmt.Sprintf("| %s | %s | %.2f | %.2f | %.2f | %s | %d | %d |", row, mean.Policy,
+			mean.Amplification, mean.OnsetPeak, mean.Peak, share(mean.Retried), mean.AttemptsDown, mean.Trips))
+	}
 	return nil
+}
+
+// share is one of what there may be none of.
+func share(s *float64) string {
+	if s == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f", *s)
 }
 
 func (m *matrix) end() error {
@@ -128,7 +142,12 @@ func (m *matrix) end() error {
 			return err
 		}
 	}
-	return nil
+	if len(m.ours) == 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(m.w, "\n| scenario, members | policy | amplification | onset peak | peak | retries made / wanted | attempts while down | trips |\n|---|---|---|---|---|---|---|---|\n%s\n",
+		strings.Join(m.ours, "\n"))
+	return err
 }
 
 // progress keeps people informed about a long run.

@@ -273,10 +273,16 @@ func Mean(l []Result) Result {
 	m := l[0]
 	m.Amplification, m.Goodput, m.AttemptsDown, m.Trips = 0, 0, 0, 0
 	recovery, never := 0.0, false
+	retried, tell := 0.0, 0
 	for _, r := range l {
 		m.Amplification += r.Amplification / float64(len(l))
 		m.Goodput += r.Goodput / float64(len(l))
 		m.Peak = max(m.Peak, r.Peak)
+		m.OnsetPeak = max(m.OnsetPeak, r.OnsetPeak)
+		if r.Retried != nil {
+			retried += *r.Retried
+			tell++
+		}
 		m.AttemptsDown += r.AttemptsDown / len(l)
 		m.Trips += r.Trips
 		if r.Recovery == nil {
@@ -284,6 +290,9 @@ func Mean(l []Result) Result {
 		} else {
 			recovery += *r.Recovery / float64(len(l))
 		}
+	}
+	if m.Retried = nil; tell > 0 {
+		m.Retried = pointer(retried / float64(tell))
 	}
 	m.Recovery = &recovery
 	if never {
