@@ -49,7 +49,7 @@ func (o *options) parse(args []string, stderr io.Writer) error {
 	f.SetOutput(stderr)
 	f.StringVar(&o.scenarios, "scenario", "S1", "scenarios: names, or all; S9r stands for all S9r-...")
 	f.StringVar(&o.sizes, "n", "10,100,1000", "numbers of members")
-	f.StringVar(&o.policies, "policy", "all", "policies: names, or all; murmuration/0.3 sets the retry ratio")
+	f.StringVar(&o.policies, "policy", "all", "policies: names, or all; murmuration/0.3 sets the retry ratio, murmuration/no-loans lends nothing")
 	f.StringVar(&o.faults, "fault", "none", "faults to combine with each scenario; loss+churn is both at once")
 	f.StringVar(&o.rhos, "rho", "0.8", "loads, as shares of the capacity")
 	f.StringVar(&o.capacities, "capacity", "1000", "capacities, in requests a second")
@@ -206,10 +206,14 @@ func findPolicies(list string) (found []sim.Strategy, err error) {
 	}
 names:
 	for name := range strings.SplitSeq(list, ",") {
+		if name == "murmuration/no-loans" {
+			found = append(found, sim.Ours(sim.Options{Name: name, NoLoans: true}))
+			continue
+		}
 		if ratio, ok := strings.CutPrefix(name, "murmuration/"); ok {
 			x, err := strconv.ParseFloat(ratio, 64)
 			if err != nil || x <= 0 || x > 10 {
-				return nil, fmt.Errorf("-policy: %q does not end in a retry ratio", name)
+				return nil, fmt.Errorf("-policy: %q ends neither in a retry ratio nor in no-loans", name)
 			}
 			found = append(found, sim.Ours(sim.Options{Name: name, Rules: ledger.Rules{Ratio: x}}))
 			continue

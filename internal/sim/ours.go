@@ -21,8 +21,8 @@ type Options struct {
 	Breaker     standin.Config
 
 	// What the cluster knows of pushbacks, and of how many are failing, is not
-	// heeded. For comparison.
-	Unshared, Unspread bool
+	// heeded; nobody is asked for a loan. For comparison.
+	Unshared, Unspread, NoLoans bool
 }
 
 // Ours is the shipped client: first tries dimmed by advice, the local breaker,
@@ -219,7 +219,7 @@ func (c *ours) Retry(now time.Duration, a *Attempt, _ Outcome) (time.Duration, b
 		return 0, false
 	}
 	t := &a.ours
-	t.want = ledger.Want{Mode: mode, Now: a.N > 1}
+	t.want = ledger.Want{Mode: mode, Now: a.N > 1 || c.options.NoLoans}
 	p := c.pause(now, a, at)
 	wait, _ := p.Draw(c.rand.Float64(), c.jitter(&p)) // there is always room
 	t.paid, t.answer = c.account.Take(now, t.want, c.rand.Float64())
