@@ -38,6 +38,10 @@ type Advice struct {
 	// which says how far retries are to be spread; 0 when unknown.
 	Failing int
 
+	// Sigma is the chance that a call of this member which failed or was dimmed
+	// at home may make one final attempt here; 0 where it is at home itself.
+	Sigma Share
+
 	// Refusal is the error that a dimmed first try gets, prepared once a
 	// snapshot so that refusing allocates nothing. It is filled in by the
 	// Endpoint on Publish.

@@ -17,6 +17,14 @@ type Totals struct {
 	RetriesOK uint64        // retries that succeeded
 }
 
+// Flow is what the plan for diverting goes by, beside the Totals: cumulative
+// counters too.
+type Flow struct {
+	Sent     uint64 // attempts
+	Need     uint64 // calls whose first try failed, or was dimmed
+	Strained uint64 // successes that took longer than when all is well
+}
+
 // TagCounts are counters of only those attempts that were sent under one tag.
 type TagCounts struct {
 	Sent      uint64 // neutral outcomes are taken out again
@@ -43,7 +51,7 @@ func okWord(latency time.Duration) uint64 {
 
 type totalsShard struct {
 	demand, ok, failSlow, failFast, retries, retriesOK atomic.Uint64
-	_                                                  [16]byte // 64 bytes: one cache line a shard
+	need, strained                                     atomic.Uint64 // 64 bytes with these: one cache line a shard
 }
 
 type taggedShard struct {
@@ -95,6 +103,14 @@ func LatencySince(now, was time.Duration) time.Duration {
 		return d
 	}
 	return now - was + LatencyWrap*time.Microsecond
+}
+
+// attempts is the number of attempts sent, whatever became of them.
+func (t *tagged) attempts() (n uint64) {
+	for i := range t.shard {
+		n += t.shard[i].sent.Load()
+	}
+	return n
 }
 
 func (t *tagged) read() (c TagCounts) {

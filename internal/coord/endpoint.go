@@ -28,15 +28,18 @@ type Endpoint struct {
 	timeout atomic.Int64  // last attempt timeout, ns
 	passed  atomic.Uint64 // see Admit
 	pushed  atomic.Int64  // see PushedBack
+	place   atomic.Pointer[Place]
 	totals  []totalsShard
 
-	mu    sync.Mutex // guards okAcc and publishing
+	mu    sync.Mutex // guards okAcc, sent and publishing
 	okAcc okAccumulator
+	sent  uint64 // attempts under former tags
 }
 
 func newEndpoint(s *Service, name string) *Endpoint {
 	e := &Endpoint{service: s, name: name, totals: make([]totalsShard, shards)}
 	e.advice.Store(&Advice{Phi: PhiFull, tagged: newTagged()})
+	e.place.Store(&Place{})
 	return e
 }
 
@@ -63,6 +66,7 @@ func (e *Endpoint) Publish(a Advice) {
 		a.tagged = old.tagged
 	} else {
 		a.tagged = newTagged()
+		e.sent += old.tagged.attempts()
 	}
 	if f := e.service.refusal.Load(); f != nil && a.Phi < PhiFull {
 		a.Refusal = (*f)(e.service.name, e.name, &a)
@@ -81,6 +85,15 @@ func (e *Endpoint) Wanted(spread uint32) {
 		return
 	}
 	e.totals[spread&shardMask].demand.Add(1)
+}
+
+// Needed counts a call whose first try at this endpoint, its home, failed or was
+// dimmed.
+func (e *Endpoint) Needed(spread uint32) {
+	if e == nil {
+		return
+	}
+	e.totals[spread&shardMask].need.Add(1)
 }
 
 // Admit decides whether a first try may go while a fraction phi of them may; r
@@ -149,6 +162,9 @@ func (at Attempt) End(o Outcome, took time.Duration) {
 		w := okWord(took)
 		tot.ok.Add(w)
 		tag.ok.Add(w)
+		if thr := e.advice.Load().Thr; took > thr && thr > 0 {
+			tot.strained.Add(1)
+		}
 	case o == Slow || took > at.timeout/2:
 		tot.failSlow.Add(1)
 		tag.failSlow.Add(1)
@@ -173,6 +189,8 @@ type Sample struct {
 	Totals   Totals
 	Tagged   TagCounts
 	Pushback Pushback // seen in the last PushbackTold
+	Flow     Flow
+	Place    Place
 }
 
 // Sample is SampleAt at the present time.
@@ -195,9 +213,13 @@ func (e *Endpoint) SampleAt(now time.Duration) Sample {
 		s.Totals.RetriesOK += t.retriesOK.Load()
 		s.Totals.Retries += t.retries.Load()
 		s.Totals.Demand += t.demand.Load()
+		s.Flow.Need += t.need.Load()
+		s.Flow.Strained += t.strained.Load()
 	}
 	s.Totals.OK, s.Totals.OKLatency = e.okAcc.advance(ok)
 	s.Tagged = a.tagged.read()
+	s.Flow.Sent = e.sent + a.tagged.attempts()
 	s.Pushback = e.pushback(now)
+	s.Place = *e.place.Load()
 	return s
 }

@@ -18,7 +18,8 @@ type reporter struct {
 	news   bool          // row has come since the last tick
 	failed int           // ticks for which it still counts as failing
 
-	seen coord.Totals // totals already pooled
+	seen     coord.Totals // totals already pooled
+	seenFlow coord.Flow
 
 	// Tagged evidence: the tag of row, its counts when the epoch began, and
 	// those whose latencies are pooled already.
@@ -28,6 +29,7 @@ type reporter struct {
 
 	// This tick's differences.
 	demand, ok, lat, slow, fast, retries, retriesOK float64
+	sent, need, strained                            float64
 }
 
 // pooled is one tick of all reporters together, after the clamps.
@@ -55,6 +57,7 @@ func sub(a, b uint64) float64 {
 // backwards count as none.
 func (r *reporter) difference(timeout float64) {
 	r.demand, r.ok, r.lat, r.slow, r.fast, r.retries, r.retriesOK = 0, 0, 0, 0, 0, 0, 0
+	r.sent, r.need, r.strained = 0, 0, 0
 	if !r.news {
 		return
 	}
@@ -67,6 +70,11 @@ func (r *reporter) difference(timeout float64) {
 	r.fast = sub(now.FailFast, was.FailFast)
 	r.retries = sub(now.Retries, was.Retries)
 	r.retriesOK = min(sub(now.RetriesOK, was.RetriesOK), r.retries)
+	flow, before := r.row.Flow, r.seenFlow
+	r.seenFlow = flow
+	r.sent = sub(flow.Sent, before.Sent)
+	r.need = sub(flow.Need, before.Need)
+	r.strained = sub(flow.Strained, before.Strained)
 	r.lat = bound(coord.LatencySince(now.OKLatency, was.OKLatency).Seconds(), r.ok, timeout)
 }
 
@@ -127,7 +135,7 @@ func (s *Steward) tick(now time.Duration) (t pooled) {
 	for _, r := range s.order {
 		t.demand += min(r.demand, demandMax)
 		f := scale(outcomeMax, r.ok+r.slow+r.fast)
-		r.ok, r.lat, r.slow, r.fast = r.ok*f, r.lat*f, r.slow*f, r.fast*f
+		r.ok, r.lat, r.slow, r.fast, r.strained = r.ok*f, r.lat*f, r.slow*f, r.fast*f, r.strained*f
 		f = scale(retryMax, r.retries)
 		r.retries, r.retriesOK = r.retries*f, r.retriesOK*f
 		if r.ok > 0 {
@@ -138,6 +146,7 @@ func (s *Steward) tick(now time.Duration) (t pooled) {
 		}
 		t.steps(r)
 	}
+	s.flow(demandMax)
 	t.latency = pool(means)
 	for _, r := range s.order {
 		if r == busiest && active >= 3 {

@@ -54,6 +54,7 @@ type Steward struct {
 	reporters map[string]*reporter
 	order     []*reporter // in order of arrival, so that a trace does not depend on map order
 	means     []mean      // scratch
+	scratch   []float64
 	peers     map[string]heard
 
 	s, s2   float64
@@ -68,8 +69,9 @@ type Steward struct {
 	retryPos int
 	noRetry  bool
 
-	window  [2]pooled     // the last two ticks
-	present int           // reporters at the last tick
+	window  [2]pooled // the last two ticks
+	present int       // reporters at the last tick
+	traffic Traffic
 	until   time.Duration // retries wait; see heed
 	dim     dimmer
 	judged  time.Duration // when judge last looked
@@ -124,6 +126,7 @@ func (s *Steward) Report(now time.Duration, from wire.Origin, row *wire.ReportRo
 			s.reporters[from.Member] = r
 			s.order = append(s.order, r)
 		}
+		r.seenFlow = row.Flow
 		r.seen, r.tag, r.mark, r.latencySeen, r.recent, r.moved = row.Totals, row.Tag, row.Tagged, row.Tagged, mean{}, now
 	case !from.Newer(r.origin):
 		return Stale

@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
@@ -112,7 +113,7 @@ func TestRelay(t *testing.T) {
 		out := s.hearAs(o, age, row)
 		for _, c := range out.Casts {
 			m, err := wire.Decode(c.Data)
-			if err != nil || m.Verdicts == nil || m.Verdicts.Origin != o || m.Verdicts.Age != age || len(m.Verdicts.Rows) != 1 || m.Verdicts.Rows[0] != row {
+			if err != nil || m.Verdicts == nil || m.Verdicts.Origin != o || m.Verdicts.Age != age || len(m.Verdicts.Rows) != 1 || !reflect.DeepEqual(m.Verdicts.Rows[0], row) {
 				t.Errorf("relayed %+v, %v", m.Verdicts, err)
 			}
 		}

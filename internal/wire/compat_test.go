@@ -14,7 +14,7 @@ import (
 func TestNewerMinor(t *testing.T) {
 	longOrigin := section(tagOrigin, 1, 'm', 5, 7, 0xde, 0xad)
 	row := verdictRow("e", 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
-	full := append(slices.Clone(row), 11, 12)
+	full := append(slices.Clone(row), 11, 12, 13, 1, 1, 'z', 100, 14)
 	longRow := append(slices.Clone(full), 0xff, 0xff, 0xff)
 	unknown := slices.Concat(section(9, 1, 2, 3), section(9), section(300, make([]byte, 200)...))
 	want := &Verdicts{
@@ -24,6 +24,7 @@ func TestNewerMinor(t *testing.T) {
 				Service: "s", Endpoint: "e", Phi: coord.PhiFull - 1, Mode: coord.RetryRatio, State: Dim,
 				L0: 3 * us, Thr: 4 * us, Latency: 5 * us, Window: 6 * us,
 				Demand: 7, Reporters: 8, Failures: 9, Outcomes: 10, Failing: 11, Pushback: 12 * us,
+				Good: .013, Zones: []ZoneShare{{"z", 100, .014}},
 			},
 			{Service: "s", Endpoint: "f", Phi: coord.PhiFull},
 		},
@@ -33,7 +34,7 @@ func TestNewerMinor(t *testing.T) {
 		"longer origin":    verdicts(longOrigin, service("s", full, verdictRow("f"))),
 		"longer row":       verdicts(plain, service("s", longRow, verdictRow("f"))),
 		"unknown sections": verdicts(plain, service("s", full, verdictRow("f")), unknown),
-		"all":              verdicts(longOrigin, service("s", longRow, append(verdictRow("f"), 0, 0, 1)), unknown),
+		"all":              verdicts(longOrigin, service("s", longRow, append(verdictRow("f"), 0, 0, 0, 0, 1)), unknown),
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, skipped, err := decode(in)
@@ -56,7 +57,7 @@ func TestNewerMinorReport(t *testing.T) {
 	want.Report.Rows[0].write(row)
 	in := report(
 		section(tagOrigin, append(block([]byte("web-7f9c-k2x4q")...), 1, 0xe7, 0xf8, 2, 99)...),
-		service("payments", append(row.b, 0, 0, 1, 2, 3)),
+		service("payments", append(row.b, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3)),
 		section(77, 1),
 	)
 	m, skipped, err := decode(in)
@@ -83,7 +84,7 @@ func TestOlderMinor(t *testing.T) {
 		if len(optional) > 1 {
 			want.Pushback = time.Duration(optional[1]) * us
 		}
-		if got := m.Verdicts.Rows[0]; got != want {
+		if got := m.Verdicts.Rows[0]; !reflect.DeepEqual(got, want) {
 			t.Errorf("%d: got %+v\nwant %+v", n, got, want)
 		}
 	}

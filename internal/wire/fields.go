@@ -5,6 +5,8 @@ import (
 	"math/bits"
 	"time"
 	"unicode/utf8"
+
+	"github.com/murmuration-go/murmuration/internal/coord"
 )
 
 // writer appends fields to b. Its first error sticks; what is in b then is of
@@ -46,6 +48,39 @@ func (w *writer) duration(what string, d, limit time.Duration) {
 		return
 	}
 	w.number(uint64(min(d, limit) / time.Microsecond))
+}
+
+func (w *writer) flag(v bool) {
+	if v {
+		w.number(1)
+	} else {
+		w.number(0)
+	}
+}
+
+// maxRate, in thousandths, is a number that a float64 holds exactly.
+const maxRate = 1 << 40
+
+// rate writes a number a second in thousandths.
+func (w *writer) rate(what string, v float64) {
+	if !(v >= 0) {
+		w.fail(errorf(BadValue, "%s is negative", what))
+		return
+	}
+	w.number(uint64(min(v*1000+.5, maxRate)))
+}
+
+// zone writes the name of a zone, which may be empty.
+func (w *writer) zone(s string) {
+	switch {
+	case len(s) > coord.MaxName:
+		w.fail(errorf(BadName, "zone is over %d bytes", coord.MaxName))
+	case !utf8.ValidString(s):
+		w.fail(errorf(BadName, "zone is not UTF-8"))
+	default:
+		w.number(uint64(len(s)))
+		w.b = append(w.b, s...)
+	}
 }
 
 func (w *writer) name(what, s string, limit int) {
@@ -120,6 +155,30 @@ func (r *reader) count(what string) uint64 { return r.upTo(what, MaxCount) }
 
 func (r *reader) duration(what string, limit time.Duration) time.Duration {
 	return time.Duration(r.upTo(what, uint64(limit/time.Microsecond))) * time.Microsecond
+}
+
+func (r *reader) rate(what string) float64 { return float64(r.upTo(what, maxRate)) / 1000 }
+
+// zone takes the name of a zone, which may be empty.
+func (r *reader) zone() string {
+	n := r.number("zone")
+	switch {
+	case r.err != nil || n == 0:
+		return ""
+	case n > coord.MaxName:
+		r.fail(errorf(BadName, "zone is over %d bytes", coord.MaxName))
+		return ""
+	case n > uint64(len(r.b)):
+		r.fail(errorf(Truncated, "zone has %d bytes of %d", len(r.b), n))
+		return ""
+	}
+	b := r.b[:n]
+	if !utf8.Valid(b) {
+		r.fail(errorf(BadName, "zone is not UTF-8"))
+		return ""
+	}
+	r.b = r.b[n:]
+	return string(b)
 }
 
 // block takes a length and that many bytes, which it returns without copying.

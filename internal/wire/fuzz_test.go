@@ -63,7 +63,10 @@ func footprint(m Message) uint64 {
 	if v := m.Verdicts; v != nil {
 		n += unsafe.Sizeof(*v) + uintptr(cap(v.Rows))*unsafe.Sizeof(VerdictRow{}) + uintptr(len(v.Origin.Member))
 		for _, row := range v.Rows {
-			n += uintptr(len(row.Endpoint))
+			n += uintptr(len(row.Endpoint)) + uintptr(cap(row.Zones))*unsafe.Sizeof(ZoneShare{})
+			for _, z := range row.Zones {
+				n += uintptr(len(z.Name))
+			}
 		}
 	}
 	if l := m.Loan; l != nil {

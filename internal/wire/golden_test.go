@@ -83,6 +83,20 @@ func pushedVerdicts() *Verdicts {
 	return v
 }
 
+// largestVerdictRow has every field at its longest.
+func largestVerdictRow() VerdictRow {
+	row := VerdictRow{
+		Service: strings.Repeat("s", coord.MaxName), Endpoint: strings.Repeat("e", coord.MaxName), Mode: coord.RetryNone, State: Dim,
+		L0: MaxSpan, Thr: MaxSpan, Latency: MaxSpan, Window: MaxSpan,
+		Demand: MaxCount, Reporters: MaxCount, Failures: MaxCount, Outcomes: MaxCount, Failing: MaxCount, Pushback: MaxSpan,
+		Good: maxRate / 1000,
+	}
+	for i := range MaxZones {
+		row.Zones = append(row.Zones, ZoneShare{strings.Repeat("z", coord.MaxName-1) + string(rune('a'+i)), 255, maxRate / 1000})
+	}
+	return row
+}
+
 // largestReportRow has every field at its longest.
 func largestReportRow() ReportRow {
 	return ReportRow{
@@ -119,16 +133,27 @@ func goldenMessages() map[string]Message {
 	report := func(r *Report) Message { return Message{Kind: KindReport, Report: r} }
 	verdicts := func(v *Verdicts) Message { return Message{Kind: KindVerdicts, Verdicts: v} }
 	return map[string]Message{
-		"report":           report(typicalReport(2)),
-		"report-services":  report(several),
-		"report-empty":     report(&Report{Origin: Origin{Member: "m"}}),
-		"report-largest":   report(&Report{Origin: largestOrigin, Rows: []ReportRow{largestReportRow()}}),
-		"report-pushed":    report(pushedReport()),
-		"report-longest":   report(&Report{Origin: largestOrigin, Rows: []ReportRow{largestPushedRow()}}),
-		"report-zero-row":  report(&Report{Origin: Origin{Member: "m"}, Rows: []ReportRow{{Service: "s", Sample: coord.Sample{Endpoint: "é"}}}}),
-		"verdicts":         verdicts(typicalVerdicts()),
-		"verdicts-pushed":  verdicts(pushedVerdicts()),
-		"verdicts-empty":   verdicts(&Verdicts{Origin: Origin{Member: "m"}}),
+		"report":          report(typicalReport(2)),
+		"report-services": report(several),
+		"report-empty":    report(&Report{Origin: Origin{Member: "m"}}),
+		"report-largest":  report(&Report{Origin: largestOrigin, Rows: []ReportRow{largestReportRow()}}),
+		"report-pushed":   report(pushedReport()),
+		"report-longest":  report(&Report{Origin: largestOrigin, Rows: []ReportRow{largestPushedRow()}}),
+		"report-zero-row": report(&Report{Origin: Origin{Member: "m"}, Rows: []ReportRow{{Service: "s", Sample: coord.Sample{Endpoint: "é"}}}}),
+		"verdicts":        verdicts(typicalVerdicts()),
+		"verdicts-pushed": verdicts(pushedVerdicts()),
+		"verdicts-empty":  verdicts(&Verdicts{Origin: Origin{Member: "m"}}),
+		"verdicts-zones": verdicts(&Verdicts{Origin: typicalVerdicts().Origin, Rows: []VerdictRow{
+			{Service: "payments", Endpoint: "east", Phi: coord.PhiFull, Good: 812.5, Zones: []ZoneShare{
+				{Name: "", Sigma: 12}, {Name: "east", Memory: 640.125}, {Name: "west", Sigma: 255},
+			}},
+			{Service: "payments", Endpoint: "west", Phi: coord.PhiFull, Good: 90},
+		}}),
+		"verdicts-largest": verdicts(&Verdicts{Origin: largestOrigin, Age: MaxAge, Rows: []VerdictRow{largestVerdictRow()}}),
+		"report-zone": report(&Report{Origin: Origin{Member: "m"}, Rows: []ReportRow{
+			{Service: "s", Health: 255, Sample: coord.Sample{Endpoint: "e", Phi: coord.PhiFull, Flow: coord.Flow{Sent: 7, Need: 2, Strained: 1}, Place: coord.Place{Zone: "z", Away: true, Capacity: 400}}},
+			{Service: "s", Health: 255, Sample: coord.Sample{Endpoint: "f", Phi: coord.PhiFull, Flow: coord.Flow{Sent: 7}}},
+		}}),
 		"ask":              {Kind: KindAsk, Loan: &Loan{Origin: typicalVerdicts().Origin, Service: "payments", Nonce: 0xfeedfacecafebeef}},
 		"loan":             {Kind: KindLoan, Loan: &Loan{Origin: typicalVerdicts().Origin, Service: "payments", Nonce: 0xfeedfacecafebeef, Amount: MaxLoan / 3}},
 		"loan-largest":     {Kind: KindLoan, Loan: &Loan{Origin: largestOrigin, Service: strings.Repeat("s", coord.MaxName), Nonce: 1<<64 - 1, Amount: MaxLoan}},

@@ -68,6 +68,7 @@ const (
 	MaxMessage = 1200 // bytes; larger ones would be dropped silently below us
 	MaxRows    = 64   // rows in one message
 	MaxMember  = 128  // bytes of a member name
+	MaxZones   = 8    // zones of a verdict
 )
 
 // Limits of numbers. Incarnation, Seq and Tag only order things and have none.
@@ -158,6 +159,19 @@ type VerdictRow struct {
 	Outcomes  uint64
 	Failing   uint64        // members that failed in the window
 	Pushback  time.Duration // how long retries are to wait, from when the row was decided
+
+	// The plan's part: the load that the endpoint has borne with ease, and what
+	// concerns each zone, in order of their names.
+	Good  float64
+	Zones []ZoneShare
+}
+
+// ZoneShare is a zone's part of a verdict about an endpoint. Rates are a second,
+// in thousandths on the wire.
+type ZoneShare struct {
+	Name   string
+	Sigma  coord.Share // of what fails there may come here
+	Memory float64     // first tries that it wants here at most, of a zone that is at home here
 }
 
 // State is a steward's state for one endpoint.

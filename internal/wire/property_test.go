@@ -2,6 +2,7 @@ package wire
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +46,26 @@ func genOrigin(t *rapid.T) Origin {
 	}
 }
 
+func genZone() *rapid.Generator[string] {
+	return rapid.OneOf(rapid.Just(""), genName(coord.MaxName))
+}
+
+func genRate() *rapid.Generator[float64] {
+	return rapid.Map(perhaps(rapid.Uint64Range(0, maxRate)), func(v uint64) float64 { return float64(v) / 1000 })
+}
+
+// genZones is a list of two at most, so that three of the largest rows fit.
+func genZones() *rapid.Generator[[]ZoneShare] {
+	return rapid.Custom(func(t *rapid.T) (l []ZoneShare) {
+		names := rapid.SliceOfNDistinct(genZone(), 0, 2, rapid.ID[string]).Draw(t, "names")
+		slices.Sort(names)
+		for _, name := range names {
+			l = append(l, ZoneShare{name, coord.Share(rapid.Uint8().Draw(t, "sigma")), genRate().Draw(t, "memory")})
+		}
+		return l
+	})
+}
+
 func genReport(rows int) *rapid.Generator[*Report] {
 	count, sum, span := rapid.Uint64Range(0, MaxCount), genDuration(MaxSum), genDuration(MaxSpan)
 	row := rapid.Custom(func(t *rapid.T) ReportRow {
@@ -67,6 +88,8 @@ func genReport(rows int) *rapid.Generator[*Report] {
 					FailSlow: count.Draw(t, "taggedSlow"), FailFast: count.Draw(t, "taggedFast"),
 				},
 				Pushback: coord.Pushback{Left: perhaps(span).Draw(t, "pushback"), Ago: perhaps(span).Draw(t, "ago")},
+				Flow:     coord.Flow{Sent: perhaps(count).Draw(t, "attempts"), Need: perhaps(count).Draw(t, "need"), Strained: perhaps(count).Draw(t, "strained")},
+				Place:    coord.Place{Zone: genZone().Draw(t, "zone"), Away: rapid.Bool().Draw(t, "away"), Capacity: genRate().Draw(t, "capacity")},
 			},
 		}
 	})
@@ -89,6 +112,7 @@ func genVerdicts(rows int) *rapid.Generator[*Verdicts] {
 			Demand: count.Draw(t, "demand"), Reporters: count.Draw(t, "reporters"),
 			Failures: count.Draw(t, "failures"), Outcomes: count.Draw(t, "outcomes"),
 			Failing: perhaps(count).Draw(t, "failing"), Pushback: perhaps(span).Draw(t, "pushback"),
+			Good: genRate().Draw(t, "good"), Zones: genZones().Draw(t, "zones"),
 		}
 	})
 	return rapid.Custom(func(t *rapid.T) *Verdicts {
@@ -242,6 +266,8 @@ func checkOrigin(t *rapid.T, got, want Origin, seq uint64) {
 // TestLargestRowFits is what Split relies on: any one row fits a message.
 func TestLargestRowFits(t *testing.T) {
 	r := &Report{Origin: largestOrigin, Rows: []ReportRow{largestPushedRow(), largestPushedRow(), largestPushedRow()}}
+	v := &Verdicts{Origin: largestOrigin, Age: MaxAge, Rows: []VerdictRow{largestVerdictRow()}}
+	t.Logf("the largest verdict: %d bytes", len(mustEncode(t, Message{Kind: KindVerdicts, Verdicts: v})))
 	b := mustEncode(t, Message{Kind: KindReport, Report: r})
 	t.Logf("three of the largest rows: %d bytes", len(b))
 }

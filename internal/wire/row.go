@@ -39,7 +39,16 @@ func (row *ReportRow) write(w *writer) {
 	begin := len(w.b)
 	w.duration("pushback", row.Pushback.Left, MaxSpan)
 	w.duration("age of the pushback", row.Pushback.Ago, MaxSpan)
-	w.trim(begin)
+	w.count(row.Flow.Sent)
+	w.count(row.Flow.Need)
+	w.count(row.Flow.Strained)
+	w.flag(row.Place.Away)
+	w.rate("capacity", row.Place.Capacity)
+	if row.Place.Zone == "" {
+		w.trim(begin)
+		return
+	}
+	w.zone(row.Place.Zone)
 }
 
 func (row *ReportRow) read(r *reader) {
@@ -69,6 +78,12 @@ func (row *ReportRow) read(r *reader) {
 	r.optional()
 	row.Pushback.Left = r.duration("pushback", MaxSpan)
 	row.Pushback.Ago = r.duration("age of the pushback", MaxSpan)
+	row.Flow.Sent = r.count("sent")
+	row.Flow.Need = r.count("need")
+	row.Flow.Strained = r.count("strained")
+	row.Place.Away = r.upTo("away", 1) == 1
+	row.Place.Capacity = r.rate("capacity")
+	row.Place.Zone = r.zone()
 	r.trimmed()
 }
 
@@ -89,7 +104,25 @@ func (row *VerdictRow) write(w *writer) {
 	begin := len(w.b)
 	w.count(row.Failing)
 	w.duration("pushback", row.Pushback, MaxSpan)
-	w.trim(begin)
+	w.rate("good", row.Good)
+	if len(row.Zones) == 0 {
+		w.trim(begin)
+		return
+	}
+	if len(row.Zones) > MaxZones {
+		w.fail(errorf(BadValue, "%d zones; the limit is %d", len(row.Zones), MaxZones))
+		return
+	}
+	w.number(uint64(len(row.Zones)))
+	for i, z := range row.Zones {
+		if i > 0 && z.Name <= row.Zones[i-1].Name {
+			w.fail(errorf(BadValue, "zones are not in order"))
+			return
+		}
+		w.zone(z.Name)
+		w.number(uint64(z.Sigma))
+		w.rate("memory", z.Memory)
+	}
 }
 
 func (row *VerdictRow) read(r *reader) {
@@ -109,5 +142,19 @@ func (row *VerdictRow) read(r *reader) {
 	r.optional()
 	row.Failing = r.count("failing")
 	row.Pushback = r.duration("pushback", MaxSpan)
-	r.trimmed()
+	row.Good = r.rate("good")
+	n := r.upTo("zones", MaxZones)
+	if r.trimmed(); n == 0 || r.err != nil {
+		return
+	}
+	row.Zones = make([]ZoneShare, n)
+	for i := range row.Zones {
+		z := &row.Zones[i]
+		z.Name = r.zone()
+		z.Sigma = coord.Share(r.upTo("sigma", 255))
+		z.Memory = r.rate("memory")
+		if i > 0 && z.Name <= row.Zones[i-1].Name {
+			r.fail(errorf(NonCanonical, "zones are not in order"))
+		}
+	}
 }
