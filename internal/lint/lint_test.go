@@ -24,12 +24,12 @@ var arrows = []struct {
 	reason      string
 }{
 	{
-		from:   []string{"internal/coord", "internal/law", "internal/node", "internal/wire", "internal/rendezvous", "internal/ledger", "internal/frugal"},
+		from:   []string{"internal/coord", "internal/law", "internal/plan", "internal/node", "internal/wire", "internal/rendezvous", "internal/ledger", "internal/frugal"},
 		never:  []string{"retry", "breaker", "failover", "gossip", "otel", "net", "net/http", "os", "log", "log/slog"},
 		reason: "the core decides and knows no network; the arrows point at it",
 	},
 	{
-		from:   []string{"internal/law", "internal/node", "internal/wire", "internal/rendezvous", "internal/ledger"},
+		from:   []string{"internal/law", "internal/plan", "internal/node", "internal/wire", "internal/rendezvous", "internal/ledger"},
 		never:  []string{"math/rand", "math/rand/v2", "sync"},
 		reason: "the core is a deterministic machine: randomness and goroutines come from outside",
 	},
@@ -85,7 +85,7 @@ var arrows = []struct {
 	},
 	{
 		from:   []string{"retry/retryhttp", "retry/retrygrpc"},
-		never:  []string{"internal/ledger", "internal/law", "internal/node", "internal/wire"},
+		never:  []string{"internal/ledger", "internal/law", "internal/plan", "internal/node", "internal/wire"},
 		reason: "an adapter carries numbers and words; what they cost is decided in retry",
 	},
 }

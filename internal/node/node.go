@@ -57,6 +57,8 @@ type service struct {
 	toldFellows time.Duration // when the other stewards were told last
 	demand      uint64        // first tries when the load was measured last
 
+	planner *planner // nil: there is nothing to plan
+
 	loansOpen   bool // as told last
 	loansPaused time.Duration
 	empty       int // answers to asks, in a row
@@ -128,7 +130,7 @@ func (n *Node) appoint(s *service) {
 	s.stewards = n.roster.Top(s.name)
 	s.mine = slices.Contains(s.stewards, n.self)
 	if !s.mine {
-		s.duties, s.dutyOrder, s.callers, s.callOrder = nil, nil, nil, nil
+		s.duties, s.dutyOrder, s.callers, s.callOrder, s.planner = nil, nil, nil, nil, nil
 	}
 	for _, d := range s.dutyOrder {
 		d.law.Appoint(s.stewards)

@@ -22,11 +22,8 @@ func (n *Node) report(now time.Duration, samples []Samples, health uint8) {
 		if s == nil {
 			continue
 		}
-		for _, e := range u.Endpoints {
-			v := n.ownView(s, e.Endpoint)
-			if v == nil || !v.traffic(now, &e) {
-				continue
-			}
+		for _, e := range n.worthTelling(now, s, u.Endpoints) {
+			v := s.views[e.Endpoint]
 			row := wire.ReportRow{Service: s.name, Health: health, L0: v.l0, Sample: e}
 			for _, steward := range s.stewards {
 				if _, ok := rows[steward]; !ok {
@@ -52,6 +49,28 @@ func (n *Node) report(now time.Duration, samples []Samples, health uint8) {
 			n.out.Sends = append(n.out.Sends, Send{steward, data})
 		}
 	}
+}
+
+// worthTelling picks the samples that are worth a row: those with traffic, and as
+// long as there is some now and then those without.
+func (n *Node) worthTelling(now time.Duration, s *service, samples []coord.Sample) []coord.Sample {
+	told, active := make([]bool, len(samples)), false
+	for i := range samples {
+		e := &samples[i]
+		if v := n.ownView(s, e.Endpoint); v != nil {
+			v.place = e.Place
+			told[i] = v.traffic(now, e)
+			active = active || v.seenTraffic && v.silent <= silentTicks
+		}
+	}
+	picked := make([]coord.Sample, 0, len(samples))
+	for i := range samples {
+		v := s.views[samples[i].Endpoint]
+		if told[i] || active && v != nil && v.silent%idleTicks == 1 {
+			picked = append(picked, samples[i])
+		}
+	}
+	return picked
 }
 
 // use returns the state of a service that this member uses. Room for MaxUsed of

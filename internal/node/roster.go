@@ -14,6 +14,7 @@ import (
 type Roster struct {
 	members  []rendezvous.Member // by name, each once
 	isMember map[string]bool
+	lacking  bool
 }
 
 // NewRoster makes a list of names, in any order. It keeps nothing of the slice.
@@ -27,6 +28,17 @@ func NewRoster(names []string) *Roster {
 	}
 	return r
 }
+
+// Without says of a list that members are missing in it that have not left: that
+// crashed lately or were cut off. It returns another list.
+func (r *Roster) Without() *Roster {
+	c := *r
+	c.lacking = true
+	return &c
+}
+
+// Lacking reports whether members are missing that have not left.
+func (r *Roster) Lacking() bool { return r.lacking }
 
 // Has reports whether the name is on the list.
 func (r *Roster) Has(name string) bool { return r.isMember[name] }

@@ -135,6 +135,7 @@ func (n *Node) decide(now time.Duration) {
 			}
 			n.decided(now, s, d, d.law.Step(now))
 		}
+		n.divert(now, s)
 		s.callOrder = slices.DeleteFunc(s.callOrder, func(member string) bool {
 			gone := !n.roster.Has(member) || now-s.callers[member].heard > 30*time.Second
 			if gone {
@@ -155,6 +156,7 @@ func (n *Node) decided(now time.Duration, s *service, d *duty, decision law.Deci
 	if changed {
 		n.out.Decisions = append(n.out.Decisions, Decision{s.name, d.endpoint, d.decided, decision})
 	}
+	row.Good, row.Zones = d.row.Good, d.row.Zones // as planned last
 	d.row, d.decided = row, decision
 	origin := n.origin()
 	if v := s.views[d.endpoint]; v != nil {

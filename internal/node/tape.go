@@ -35,6 +35,7 @@ type Call struct {
 	Now time.Duration `json:"now,omitempty"`
 
 	Names   []string  `json:"names,omitempty"`
+	Lacking bool      `json:"lacking,omitempty"`
 	Samples []Samples `json:"samples,omitempty"`
 	Health  uint8     `json:"health,omitempty"`
 	Data    []byte    `json:"data,omitempty"`
@@ -78,7 +79,7 @@ func (n *Node) Record(t *Tape) {
 
 func (t *Tape) members(r *Roster) {
 	if t != nil {
-		t.add(Call{Do: doMembers, Names: r.Names()}, nil)
+		t.add(Call{Do: doMembers, Names: r.Names(), Lacking: r.Lacking()}, nil)
 	}
 }
 
@@ -160,7 +161,11 @@ func (t *Tape) Replay() error {
 		var out *Output
 		switch c.Do {
 		case doMembers:
-			n.SetMembers(NewRoster(c.Names))
+			r := NewRoster(c.Names)
+			if c.Lacking {
+				r = r.Without()
+			}
+			n.SetMembers(r)
 			out = &Output{}
 		case doTick:
 			out = n.Tick(c.Now, c.Samples, c.Health)

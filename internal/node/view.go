@@ -24,6 +24,7 @@ type view struct {
 	held   []held // at most one a steward
 	voices voices // of stewards
 	own    bool   // this member uses the endpoint
+	place  coord.Place
 
 	advice coord.Advice
 	l0     time.Duration
@@ -143,7 +144,7 @@ func (n *Node) advise(now time.Duration) {
 }
 
 func (n *Node) adviseOn(now time.Duration, s *service, endpoint string, v *view) {
-	next := v.next(now, n.roster.Len())
+	next := v.next(now, n.roster.Len(), s.amiss())
 	was := v.advice
 	next.Tag, next.Era = was.Tag, was.Era
 	if next.Phi != was.Phi {
@@ -165,7 +166,7 @@ func (n *Node) adviseOn(now time.Duration, s *service, endpoint string, v *view)
 // second most restrictive, so that no steward alone decides anything. A member
 // alone takes no advice, not even its own. A verdict that rests on the word of
 // one reporter binds nobody else.
-func (v *view) next(now time.Duration, members int) coord.Advice {
+func (v *view) next(now time.Duration, members int, amiss bool) coord.Advice {
 	var fresh [rendezvous.Stewards]held
 	n := 0
 	for _, h := range v.held {
@@ -196,6 +197,7 @@ func (v *view) next(now time.Duration, members int) coord.Advice {
 	a.Phi = by.row.Phi
 	a.Failing = scale(second(func(a, b *wire.VerdictRow) int { return cmp.Compare(b.Failing, a.Failing) }).row.Failing)
 	a.Until = v.until(now, f)
+	a.Sigma = v.sigma(now, f, amiss)
 	if a.InForce() {
 		a.Source, a.AsOf, a.Evidence = coord.SourceCluster, by.asOf, by.evidence()
 	}

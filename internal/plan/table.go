@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/wire"
 )
 
 // zone returns the state of a zone, making it if there is room.
@@ -86,4 +87,59 @@ func (p *Plan) Sigma(zone, endpoint string) float64 {
 		}
 	}
 	return 0
+}
+
+// Shares returns what a verdict about an endpoint tells: the load that it has borne
+// with ease, and for each zone in order of name sigma, or, of a zone at home
+// there, what it wants.
+func (p *Plan) Shares(endpoint string) (good float64, zones []wire.ZoneShare) {
+	at, ok := p.search(endpoint)
+	if !ok {
+		return 0, nil
+	}
+	e := p.endpoints[at]
+	for _, z := range p.zones {
+		share := wire.ZoneShare{Name: z.name}
+		for _, h := range e.home {
+			if h.zone == z {
+				share.Memory = h.memory
+			}
+		}
+		for _, s := range e.sigma {
+			if s.zone == z {
+				share.Sigma = coord.ShareOf(s.sigma)
+			}
+		}
+		if share.Sigma > 0 || share.Memory >= .001 {
+			zones = append(zones, share)
+		}
+	}
+	return e.good, zones
+}
+
+// Adopt takes over what others remember of an endpoint, as far as it is news.
+func (p *Plan) Adopt(endpoint string, good float64, zones []wire.ZoneShare) {
+	at, ok := p.search(endpoint)
+	if !ok {
+		return
+	}
+	e := p.endpoints[at]
+	e.good = max(e.good, good)
+	for _, x := range zones {
+		z := p.zone(x.Name)
+		if z == nil || x.Memory <= 0 {
+			continue
+		}
+		h := e.at(z)
+		h.memory = max(h.memory, x.Memory)
+		sum := 0.
+		for _, other := range p.endpoints {
+			for _, h := range other.home {
+				if h.zone == z {
+					sum += h.memory
+				}
+			}
+		}
+		z.memory = max(z.memory, sum)
+	}
 }

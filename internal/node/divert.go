@@ -1,0 +1,157 @@
+package node
+
+import (
+	"slices"
+	"time"
+
+	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/plan"
+	"github.com/murmuration-go/murmuration/internal/wire"
+)
+
+// The plan for diverting is a service's, not an endpoint's: its stewards see all
+// zones. What it comes to is told endpoint by endpoint, with the verdicts. It is
+// told at once where it falls by a tenth or rises by a fifth.
+const (
+	shareFalls = .9
+	shareRises = 1.2
+	shareStep  = .01
+
+	// A steward that is new to its office takes over what the others remember.
+	planAdopts = 10 * time.Second
+
+	// Endpoints without traffic are reported now and then, for as long as others
+	// of the service have some: the stewards are to know where else to turn.
+	idleTicks = 40
+)
+
+// planner is the state of a service's plan at one of its stewards.
+type planner struct {
+	plan plan.Plan
+	born time.Duration
+}
+
+// divert lets the plan take its step, and puts what it comes to into the rows.
+func (n *Node) divert(now time.Duration, s *service) {
+	if len(s.dutyOrder) < 2 { // there is nowhere else to turn
+		s.planner = nil
+		return
+	}
+	p := s.planner
+	if p == nil {
+		p = &planner{born: now}
+		s.planner = p
+	}
+	t := plan.Tick{Now: now, Missing: n.roster.Lacking()}
+	for _, d := range s.dutyOrder {
+		x := d.law.Traffic()
+		e := plan.EndpointTick{
+			Name: d.endpoint, Capacity: x.Capacity, Health: healthOf(d.row.State),
+			Attempts: x.Attempts, Foreign: x.Foreign, OK: x.OK, Strained: x.Strained,
+		}
+		for _, h := range x.Home {
+			e.Home = append(e.Home, plan.HomeTick(h))
+		}
+		t.Endpoints = append(t.Endpoints, e)
+	}
+	p.plan.Step(t)
+	if now-p.born < planAdopts {
+		s.adoptPlan(now, n.self)
+	}
+	for _, d := range s.dutyOrder {
+		good, zones := p.plan.Shares(d.endpoint)
+		if sharesNews(d.row.Zones, zones) {
+			d.changed = true
+		}
+		d.row.Good, d.row.Zones = good, zones
+	}
+}
+
+func healthOf(s wire.State) plan.Health {
+	switch s {
+	case wire.Closed:
+		return plan.Well
+	case wire.NotLoad:
+		return plan.Amiss
+	case wire.Dim:
+	}
+	return plan.Tripped
+}
+
+// sharesNews reports whether what was told of an endpoint's shares is to be told
+// anew at once. Both are in order of the zones' names.
+func sharesNews(told, now []wire.ZoneShare) bool {
+	for _, z := range now {
+		was := 0.
+		if at := slices.IndexFunc(told, func(t wire.ZoneShare) bool { return t.Name == z.Name }); at >= 0 {
+			was = told[at].Sigma.Float()
+		}
+		is := z.Sigma.Float()
+		if is < shareFalls*was || is > shareRises*was+shareStep {
+			return true
+		}
+	}
+	return false
+}
+
+// adoptPlan takes over what other stewards remember: of the loads that were borne
+// the smaller, of what zones wanted the larger.
+func (s *service) adoptPlan(now time.Duration, self string) {
+	for _, d := range s.dutyOrder {
+		v := s.views[d.endpoint]
+		if v == nil {
+			continue
+		}
+		good, others := 0., 0
+		var zones []wire.ZoneShare
+		for i := range v.held {
+			h := &v.held[i]
+			if h.row.Good == 0 || !h.fresh(now) || h.origin.Member == self {
+				continue
+			}
+			if others++; others == 1 || h.row.Good < good {
+				good = h.row.Good
+			}
+			zones = append(zones, h.row.Zones...)
+		}
+		if others > 0 {
+			s.planner.plan.Adopt(d.endpoint, good, zones)
+		}
+	}
+}
+
+// sigma is the share of what fails at home that this member may send to the
+// endpoint: the second largest of the fresh verdicts', 0 where it is at home.
+// While something is amiss, what is old counts for less long.
+func (v *view) sigma(now time.Duration, fresh []held, amiss bool) coord.Share {
+	if !v.place.Away {
+		return 0
+	}
+	var first, second coord.Share
+	for i := range fresh {
+		h := &fresh[i]
+		if amiss && now-h.asOf >= validTrouble {
+			continue
+		}
+		for _, z := range h.row.Zones {
+			switch x := z.Sigma; {
+			case z.Name != v.place.Zone:
+			case x > first:
+				first, second = x, first
+			case x > second:
+				second = x
+			}
+		}
+	}
+	return second
+}
+
+// amiss reports whether advice is in force on any endpoint that this member uses.
+func (s *service) amiss() bool {
+	for _, v := range s.views {
+		if v.own && v.advice.InForce() {
+			return true
+		}
+	}
+	return false
+}
