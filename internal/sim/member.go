@@ -96,6 +96,9 @@ func (m *Member) home(s *Service) int {
 	return 0
 }
 
+// Home is the endpoint that the member's first tries go to.
+func (m *Member) Home(service int) int { return m.home(m.w.services[service]) }
+
 // Alive reports whether the member runs.
 func (m *Member) Alive() bool { return m.alive }
 

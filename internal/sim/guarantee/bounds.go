@@ -25,8 +25,9 @@ const (
 //
 // Members that have fewer than two fresh verdicts are left out: they are local.
 // So is a cluster that was disturbed of late, one with several broken members, and
-// one of two: a restriction takes two, and of two members that call now and then
-// each is for seconds the only one to report, whose word binds nobody else.
+// an endpoint at which only two are at home: a restriction takes two, and of two
+// members that call now and then each is for seconds the only one to report, whose
+// word binds nobody else; and if one of two is broken the other one is alone.
 func (c *Checker) Sent(w *sim.World, m *sim.Member, service int, a *sim.Attempt) {
 	if a.N > 1 {
 		c.budget(w, service)
@@ -36,7 +37,7 @@ func (c *Checker) Sent(w *sim.World, m *sim.Member, service int, a *sim.Attempt)
 	if !down || a.N > 1 || m.Node() == nil || m.Advice(service, a.Endpoint).Fresh < 2 {
 		return
 	}
-	if len(w.Live()) < 3 || liars(w) > 1 {
+	if atHome(w, p) < 3 || liars(w) > 1 {
 		return
 	}
 	grace := 12*time.Second + 6*w.Timeout()
@@ -55,6 +56,16 @@ func (c *Checker) Sent(w *sim.World, m *sim.Member, service int, a *sim.Attempt)
 	c.Probes = max(c.Probes, float64(len(l))/mean)
 	c.check(w, "G5", float64(len(l)) <= limit,
 		"%d first tries in %v reached %s, which has answered nobody for %v", len(l), probeWindow, w.Service(service).Servers[a.Endpoint].Name, w.Now()-since)
+}
+
+// atHome counts the members whose first tries go to an endpoint.
+func atHome(w *sim.World, p place) (n int) {
+	for _, m := range w.Live() {
+		if m.Home(p.service) == p.endpoint {
+			n++
+		}
+	}
+	return n
 }
 
 // gradual checks G6: phi rises only from DIM and after a clean epoch, and then by
