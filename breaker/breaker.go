@@ -73,14 +73,15 @@ func (b *Breaker) Do(ctx context.Context, fn func(context.Context) error) error 
 
 // DoAttempt is Do for callers that number the attempts of a call themselves:
 // n = 1 is the first try, which alone counts as demand and can be dimmed; a
-// higher n is a retry, which is refused while retries are off.
+// higher n is a retry, which is refused while retries are off. n = 0 is an attempt
+// that is diverted from another endpoint, and neither (see Takes).
 func (b *Breaker) DoAttempt(ctx context.Context, n int, fn func(context.Context) error) error {
 	a := b.shared.Advice()
 	if err := b.admit(a, n); err != nil {
 		return b.refused(ctx, err)
 	}
 	now := coord.Now()
-	if n <= 1 {
+	if n == 1 {
 		b.shared.Wanted(spread(now))
 	}
 	if a.InForce() { // the local machine rests
@@ -133,7 +134,7 @@ func (b *Breaker) doTwoStep(ctx context.Context, l *local, a *coord.Advice, n in
 // the caller counts that of the rest.
 func (b *Breaker) admit(a *coord.Advice, n int) error {
 	switch {
-	case n > 1:
+	case n != 1:
 		return b.retriesOff(a)
 	case a.Phi == coord.PhiFull:
 		return nil
@@ -175,6 +176,34 @@ func (b *Breaker) Retryable() (Mode, error) {
 		return coord.RetryNone, l.refuse(now)
 	}
 	return coord.RetryAll, nil
+}
+
+// Takes reports whether an attempt that failed or was dimmed at another endpoint,
+// the caller's home, may come to this one. It draws a lot: the cluster says how
+// likely that is to be, so that what all members divert is not more than there is
+// room for. Without a cluster nothing may. It counts and holds nothing.
+func (b *Breaker) Takes() bool {
+	a := b.shared.Advice()
+	if a.Sigma == 0 || !a.Takes(rand.Float64()) {
+		return false
+	}
+	now := coord.Now()
+	return a.InForce() || !b.machine(a, now).open(now)
+}
+
+// Needed counts a call that could be diverted from this endpoint, its home, since
+// its first try failed or was dimmed. The cluster makes room by it.
+func (b *Breaker) Needed() { b.shared.Needed(spread(coord.Now())) }
+
+// Coordinated reports whether the cluster can be expected to act on what is seen
+// of this endpoint: two of its stewards are heard.
+func (b *Breaker) Coordinated() bool { return b.shared.Advice().Coordinated() }
+
+// Locate tells the cluster how this member stands to the endpoint: the member's
+// zone, whether it is at home elsewhere, so that what it sends here is diverted, and
+// how many requests a second the endpoint can take, 0 if unknown.
+func (b *Breaker) Locate(zone string, away bool, capacity float64) {
+	b.shared.Locate(coord.Place{Zone: zone, Away: away, Capacity: capacity})
 }
 
 // FirstMode reports which retries the cluster lets through for a call whose

@@ -2,8 +2,7 @@ package failover
 
 import (
 	"context"
-	"errors"
-	"time"
+	"github.com/murmuration-go/murmuration/internal/coord"
 
 	"github.com/murmuration-go/murmuration/breaker"
 	"github.com/murmuration-go/murmuration/retry"
@@ -48,67 +47,92 @@ func value[T any](ctx context.Context, g *Group, fn func(context.Context, Endpoi
 	if g.closed.Load() {
 		return v, ErrClosed
 	}
-	r := g.routes.Load()
 	ctx, began := g.policy.Hooks.Begin(ctx, g.service)
-	c := retry.Begin(&g.policy)
-	at := r.first()
-	var tried, passed uint64
-	var refusal error // the first since the last attempt that was sent
+	w := way{routes: g.routes.Load(), call: retry.Begin(&g.policy)}
+	w.at = w.first()
 	for {
 		var got T
 		var ran bool
-		if hedged != nil && c.MayHedge(ctx) {
-			p := hedged(ctx, r, at, c)
-			c, at, tried = p.call, p.at, p.tried
+		if hedged != nil && w.call.MayHedge(ctx) {
+			p := hedged(ctx, w.routes, w.at, w.call)
+			w.call, w.at, w.tried = p.call, p.at, p.tried
 			got, ran, err = p.v, p.ran, p.err
 		} else {
-			got, ran, err = attempt(ctx, g, r.targets[at], &c, fn)
+			got, ran, err = attempt(ctx, g, w.targets[w.at], &w.call, false, fn)
 		}
-		if ran && (err == nil || c.Sent() == 0 || !notSent(err)) {
+		if ran && (err == nil || w.call.Sent() == 0 || !coord.NotSent(err)) {
 			v = got
 		}
-		switch {
-		case err == nil:
-			c.Succeeded()
-			g.ended(ctx, began, c.Sent(), nil)
-			return v, nil
-		case !ran: // passed over: no token, no wait
-			passed |= 1 << at
-			if refusal == nil {
-				refusal = err
-			}
-			if at = r.instead(tried, passed, err); at >= 0 {
-				continue
-			}
-			if c.Number() == 1 {
-				g.refused(ctx, refusal)
-				g.ended(ctx, began, 0, refusal)
-				return v, refusal
-			}
-			c.Next(ctx, refusal, retry.Route{})
-		default:
-			tried |= 1 << at
-			next, route := r.next(tried)
-			route.Elsewhere = next != at
-			if c.Next(ctx, err, route) {
-				at, passed, refusal = next, 0, nil
-				continue
-			}
+		if err == nil {
+			w.call.Succeeded()
+			break
 		}
-		err = c.Err()
-		g.ended(ctx, began, c.Sent(), err)
-		return v, err
+		if to := w.elsewhere(ctx, &w.call, w.at, err); to >= 0 {
+			got, ran, err = diverted(ctx, g, w.targets[w.at], w.targets[to], &w.call, fn)
+			if ran {
+				v = got
+			}
+			if err = w.last(ctx, err); err != nil && w.call.Sent() == 0 {
+				g.refused(ctx, err)
+			}
+			break
+		}
+		if w.turn(ctx, ran, err) {
+			continue
+		}
+		if !ran && w.call.Number() == 1 { // nothing was sent
+			err = w.refusal
+			g.refused(ctx, err)
+		} else {
+			err = w.call.Err()
+		}
+		break
 	}
+	g.policy.Hooks.End(ctx, began, retry.CallInfo{Service: g.service, Attempts: w.call.Sent(), Err: err})
+	return v, err
 }
 
-// notSent reports whether an error says that nothing reached the endpoint.
-func notSent(err error) bool {
-	var e interface{ NotSent() bool }
-	return errors.As(err, &e) && e.NotSent()
+// way is a call on its way along the routes.
+type way struct {
+	*routes
+	call          retry.Call
+	at            int
+	tried, passed uint64 // a bit for each endpoint
+	refusal       error  // the first since the last attempt that was sent
 }
 
-func (g *Group) ended(ctx context.Context, began time.Duration, attempts int, err error) {
-	g.policy.Hooks.End(ctx, began, retry.CallInfo{Service: g.service, Attempts: attempts, Err: err})
+// turn takes what came of the attempt under way, and reports whether there is
+// another one: at once, if it was refused, where it is taken; or after a wait.
+func (w *way) turn(ctx context.Context, ran bool, err error) bool {
+	if !ran { // passed over: no token, no wait
+		w.passed |= 1 << w.at
+		if w.refusal == nil {
+			w.refusal = err
+		}
+		if next := w.instead(w.tried, w.passed, err); next >= 0 {
+			w.at = next
+			return true
+		}
+		return w.call.Number() > 1 && w.call.Next(ctx, w.refusal, retry.Route{})
+	}
+	w.tried |= 1 << w.at
+	next, route := w.next(w.tried)
+	route.Elsewhere = next != w.at
+	if !w.call.Next(ctx, err, route) {
+		return false
+	}
+	w.at, w.passed, w.refusal = next, 0, nil
+	return true
+}
+
+// last takes what came of a diverted attempt, and returns the call's error.
+func (w *way) last(ctx context.Context, err error) error {
+	if err == nil {
+		w.call.Succeeded()
+		return nil
+	}
+	w.call.Failed(ctx, err)
+	return w.call.Err()
 }
 
 func (g *Group) refused(ctx context.Context, err error) {
@@ -140,10 +164,14 @@ func (r *routes) instead(tried, passed uint64, err error) int {
 }
 
 // attempt runs fn on one endpoint, unless its breaker refuses.
-func attempt[T any](ctx context.Context, g *Group, t *target, c *retry.Call, fn func(context.Context, Endpoint) (T, error)) (v T, ran bool, err error) {
-	err = t.breaker.DoAttempt(ctx, c.Number(), func(ctx context.Context) error {
+func attempt[T any](ctx context.Context, g *Group, t *target, c *retry.Call, diverted bool, fn func(context.Context, Endpoint) (T, error)) (v T, ran bool, err error) {
+	n := c.Number()
+	if diverted {
+		n = 0
+	}
+	err = t.breaker.DoAttempt(ctx, n, func(ctx context.Context) error {
 		ran = true
-		if c.Number() == 1 {
+		if n == 1 {
 			c.FirstTry(t.breaker.FirstMode())
 		}
 		ctx, cancel := c.Context(ctx)

@@ -42,9 +42,11 @@ type Endpoint struct {
 	// priority. Zero means 1.
 	Weight float64
 
-	// Capacity is how many requests per second the endpoint can take; zero
-	// means unknown. It is carried for those who read Explain; routing does
-	// not use it.
+	// Capacity is how many requests per second the endpoint can take, from
+	// everybody; zero means unknown. In a cluster what is diverted to it from
+	// other zones keeps it under three quarters of that, and within what it
+	// has been seen to bear; unknown, within that alone, which takes some
+	// seconds longer to find out.
 	Capacity float64
 
 	// Internal says that the endpoint belongs to the same organisation as
@@ -87,6 +89,9 @@ type Config struct {
 type Hooks struct {
 	// Routed is told which endpoint an attempt goes to, before it is sent.
 	Routed func(ctx context.Context, service, endpoint string, attempt int)
+	// Diverted is told that a call whose first try failed or was dimmed at one
+	// endpoint, its home, makes its last attempt at another.
+	Diverted func(ctx context.Context, service, from, to string)
 	// Refused is told the error of a call of which nothing was sent.
 	Refused func(ctx context.Context, service string, err error)
 }

@@ -73,7 +73,18 @@ func (g *Group) setRoutes(list []Endpoint, old *routes) {
 		}
 		targets[i] = t
 	}
-	g.routes.Store(newRoutes(g.zone, targets))
+	g.route(targets)
+}
+
+// route makes routes of targets, and tells the cluster how this process stands to
+// them.
+func (g *Group) route(targets []*target) {
+	r := newRoutes(g.zone, targets)
+	r.spills = len(r.home) < len(targets) && coord.Present(g.config.Cluster)
+	for i, t := range r.targets {
+		t.breaker.Locate(g.zone, !r.isHome(i), t.Capacity)
+	}
+	g.routes.Store(r)
 }
 
 func (r *routes) find(name string) *target {
@@ -124,7 +135,7 @@ func (g *Group) Drain(endpoint string) error {
 	if left == 0 {
 		return fmt.Errorf("failover: endpoint %q is the last one of service %q; draining it would leave none", endpoint, g.service)
 	}
-	g.routes.Store(newRoutes(g.zone, targets))
+	g.route(targets)
 	return nil
 }
 

@@ -178,6 +178,7 @@ func TestNoHedgeInTrouble(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c, s := inCluster("a", "b")
+				siblings(&c)
 				c.Retry.Hedge = &retry.Hedge{Delay: 10 * ms}
 				g := group(t, c)
 				advise(s, "a", tc.a)

@@ -21,6 +21,14 @@ func named(names ...string) (list []failover.Endpoint) {
 	return list
 }
 
+// siblings makes all endpoints home, of which the first gets all first tries.
+func siblings(c *failover.Config) {
+	for i := range c.Endpoints {
+		c.Endpoints[i].Priority, c.Endpoints[i].Weight = 0, 1e-30
+	}
+	c.Endpoints[0].Weight = 1e30
+}
+
 // quick is a configuration without waits and with a roomy budget, so that only
 // the choice of endpoints is seen. The first endpoint is the nearest.
 func quick(names ...string) failover.Config {

@@ -41,6 +41,7 @@ func TestPushbackDelaysRetriesOnly(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				names := []string{"a", "b", "c"}[:len(tc.alone)]
 				c, svc := inCluster(names...)
+				siblings(&c)
 				for i, d := range tc.alone {
 					if d > 0 {
 						advise(svc, names[i], alone(d))

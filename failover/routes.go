@@ -12,12 +12,14 @@ import (
 // The order is nearest first: own zone before others, then by priority, then as
 // configured.
 //
-// Coordinated spill, which sends what a tier cannot take to the next one while
-// there is room, will choose among these tiers.
+// The first tier is home: first tries go there, and retries too as long as the
+// cluster can be expected to know better where else there is room (see divert.go).
 type routes struct {
 	targets []*target // nearest first; at most 64, so that a bit each fits a word
 	home    []int     // indexes of the first tier that is not drained
+	homes   uint64    // the same as bits
 	weights []float64 // running sum, parallel to home
+	spills  bool      // there are others, and a cluster
 }
 
 type target struct {
@@ -52,6 +54,7 @@ func newRoutes(zone string, targets []*target) *routes {
 	}
 	sum := 0.0
 	for _, i := range r.home {
+		r.homes |= 1 << i
 		w := r.targets[i].Weight
 		if w == 0 {
 			w = 1
@@ -85,14 +88,16 @@ func (r *routes) first() int {
 
 // next returns where a retry is to go: the nearest endpoint that may take one,
 // not yet tried if there is such a one, and not one that is to be let alone for a
-// while if another takes it now. tried has a bit for each endpoint tried. With no
+// while if another takes it now. While the cluster says how much may go elsewhere it
+// stays at home. tried has a bit for each endpoint tried. With no
 // endpoint to turn to the index is -1, and the route says off, by the refusal of
 // the nearest one not yet tried.
 func (r *routes) next(tried uint64) (int, retry.Route) {
 	off := retry.Route{Mode: retry.ModeNone}
+	stay := r.spills && r.coordinated()
 	for _, pass := range []struct{ alone, again bool }{{false, false}, {false, true}, {true, false}, {true, true}} {
 		for i, t := range r.targets {
-			if (tried&(1<<i) != 0) != pass.again || t.drained && len(r.targets) > 1 {
+			if (tried&(1<<i) != 0) != pass.again || t.drained && len(r.targets) > 1 || stay && !r.isHome(i) {
 				continue
 			}
 			mode, err := t.breaker.Retryable()
@@ -106,4 +111,15 @@ func (r *routes) next(tried uint64) (int, retry.Route) {
 		}
 	}
 	return -1, off
+}
+
+// coordinated reports whether the cluster can be expected to act on what is seen at
+// home.
+func (r *routes) coordinated() bool {
+	for _, i := range r.home {
+		if r.targets[i].breaker.Coordinated() {
+			return true
+		}
+	}
+	return false
 }

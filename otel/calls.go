@@ -91,7 +91,7 @@ func (t *Telemetry) attemptEnd(ctx context.Context, a retry.Attempt, err error) 
 	if !timed && !counted && !t.spans.made.Load() {
 		return
 	}
-	if counted && !notSent(err) {
+	if counted && !coord.NotSent(err) {
 		o := t.targets.get(a.Service, a.Endpoint).with(label(success))
 		t.inst.retry.Add(ctx, 1, o.add...)
 		if a.HedgedAfter > 0 {

@@ -146,9 +146,3 @@ func canceledBy(ctx context.Context) outcome {
 	}
 	return canceled
 }
-
-// notSent reports whether an error says that nothing reached the endpoint.
-func notSent(err error) bool {
-	var e interface{ NotSent() bool }
-	return errors.As(err, &e) && e.NotSent()
-}

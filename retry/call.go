@@ -93,7 +93,7 @@ func (c *Call) Next(ctx context.Context, err error, to Route) bool {
 
 func (c *Call) again(ctx context.Context, err error, to Route) bool {
 	budget := c.policy.Budget
-	if notSent(err) {
+	if coord.NotSent(err) {
 		budget.giveBack(c.paid)
 		c.stop = err
 		return false
@@ -137,6 +137,49 @@ func (c *Call) again(ctx context.Context, err error, to Route) bool {
 	}
 	c.paid = paid
 	return c.pausedFor(ctx, wait, err) && (answer == ledger.Yes || c.settled(want))
+}
+
+// MayDivert reports whether the error of the attempt under way leaves it open to
+// send a further one at once: nothing was sent yet, or it may be sent again. It
+// changes nothing.
+func (c *Call) MayDivert(ctx context.Context, err error) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	if coord.NotSent(err) {
+		return c.sent == 0
+	}
+	_, ok := c.policy.worth(err)
+	return ok
+}
+
+// Divert takes the error of the attempt under way, like Next, when a further one
+// is sent to another endpoint that has room for it: at once, for no token. It is
+// the call's last, and Failed ends it. Divert reports false, and nothing has
+// changed, if MayDivert does, or if the deadline leaves no time for an endpoint that
+// typically takes so long.
+func (c *Call) Divert(ctx context.Context, err error, latency time.Duration) bool {
+	if !c.MayDivert(ctx, err) || room(ctx, latency) <= 0 {
+		return false
+	}
+	if !coord.NotSent(err) {
+		c.sent++
+		c.number++
+		c.last = err
+	}
+	return true
+}
+
+// Failed ends the call with the error of a diverted attempt.
+func (c *Call) Failed(ctx context.Context, err error) {
+	if coord.NotSent(err) {
+		c.stop = err
+	} else {
+		c.sent++
+		c.last = err
+		_, _ = c.worth(ctx, err) // the caller may have gone
+	}
+	c.passOn(ctx)
 }
 
 // pausedFor waits before the next attempt, and reports false if the caller went

@@ -120,12 +120,6 @@ func (e *markedError) Pushback() time.Duration {
 	return e.after
 }
 
-// notSent reports whether an error says that nothing reached the endpoint.
-func notSent(err error) bool {
-	var e interface{ NotSent() bool }
-	return errors.As(err, &e) && e.NotSent()
-}
-
 // ConfigError is one fault of a Policy or BudgetConfig.
 type ConfigError struct {
 	Field   string // name of the field

@@ -58,7 +58,7 @@ func (c *Call) hedged(ctx context.Context, tail *Tail, to func() Route, run runn
 	}
 	if r.sent {
 		c.number = r.call.number
-		if !notSent(err) {
+		if !coord.NotSent(err) {
 			c.sent++ // two were sent, and whoever goes on with c adds one
 		}
 	}
@@ -142,7 +142,7 @@ func (r *race) begin(cancel context.CancelCauseFunc) bool {
 }
 
 func (r *race) hedgeEnded(err error, cancelFirst context.CancelCauseFunc) {
-	r.sent, r.err = !notSent(err), err
+	r.sent, r.err = !coord.NotSent(err), err
 	decides := r.sent && r.call.policy.decides(err)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -182,7 +182,7 @@ func (r *race) hedgeCounts(err error) bool {
 	switch {
 	case !r.sent:
 		return false
-	case notSent(err):
+	case coord.NotSent(err):
 		return true
 	case (err == nil) != (r.err == nil):
 		return r.err == nil

@@ -69,7 +69,7 @@ func value[T any](ctx context.Context, p Policy, fn func(context.Context) (T, er
 		} else {
 			got, err = once(ctx, &c, fn)
 		}
-		if err == nil || !notSent(err) || c.sent == 0 {
+		if err == nil || !coord.NotSent(err) || c.sent == 0 {
 			v = got
 		}
 		if err == nil {
@@ -95,7 +95,7 @@ func once[T any](ctx context.Context, c *Call, fn func(context.Context) (T, erro
 	ctx = c.policy.Hooks.BeginAttempt(ctx, a)
 	v, err = fn(ctx)
 	c.policy.Hooks.EndAttempt(ctx, a, err)
-	if c.number == 1 && (err == nil || !notSent(err)) {
+	if c.number == 1 && (err == nil || !coord.NotSent(err)) {
 		c.FirstTry(budget.mode())
 	}
 	if err == nil {

@@ -70,6 +70,12 @@ func (a *Advice) InForce() bool {
 	return a.Phi < PhiFull || a.Mode != RetryAll || a.Source == SourceOperator
 }
 
+// Takes reports whether an attempt that failed or was dimmed at home may come here;
+// u is uniform in [0, 1).
+func (a *Advice) Takes(u float64) bool {
+	return u < a.Sigma.Float() && a.Phi == PhiFull && a.Mode != RetryNone
+}
+
 // Coordinated reports whether at least two stewards are fresh, so that the
 // cluster can be expected to act on what this member sees.
 func (a *Advice) Coordinated() bool { return a.Fresh >= 2 }
