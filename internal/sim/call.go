@@ -34,6 +34,7 @@ func (w *World) begin(s *Service, m *Member) {
 	c.N = 1
 	s.Count.Firsts++
 	bump(&s.Count.Wanted, c.second)
+	bump(&s.Count.zone(m.Zone).Wanted, c.second)
 	c.attempt(w)
 }
 
@@ -52,7 +53,10 @@ func (c *call) attempt(w *World) {
 	c.sentAt, c.RetryAfter = w.now, 0
 	s.Count.Attempts++
 	bump(&s.Count.Sent, w.Second())
-	if c.N > 1 {
+	switch {
+	case c.Diverted:
+		s.Count.Diverted++
+	case c.N > 1:
 		s.Count.Retries++
 	}
 	if w.watch != nil {
@@ -77,6 +81,7 @@ func (c *call) ended(w *World, o Outcome) {
 	c.client.End(w.now, &c.Attempt, o, w.now-c.sentAt)
 	if o == OK {
 		bump(&c.service.Count.OK, c.second)
+		bump(&c.service.Count.zone(m.Zone).OK, c.second)
 		c.over(w)
 		return
 	}

@@ -55,6 +55,9 @@ type Attempt struct {
 	N        int
 	Endpoint int
 	State    any
+	// Diverted says that it is neither a first try nor a retry: one that failed
+	// or was dimmed at home goes where there is room.
+	Diverted bool
 
 	// RetryAfter is for how long the endpoint that has just refused the attempt
 	// wants to be left alone, 0 if it has not said so.

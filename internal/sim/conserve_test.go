@@ -20,7 +20,7 @@ type auditor struct {
 	clients []*audited
 	paused  bool // some member was, so that outcomes may come late
 
-	firsts, refused, sent, retries, ok, gaveUp int
+	firsts, refused, sent, retries, diverted, ok, gaveUp int
 	wrong                                      string // the first thing that was
 }
 
@@ -86,7 +86,10 @@ func (c *audited) Admit(now time.Duration, at *sim.Attempt) bool {
 		return false
 	}
 	c.a.sent++
-	if at.N > 1 {
+	switch {
+	case at.Diverted:
+		c.a.diverted++
+	case at.N > 1:
 		c.a.retries++
 	}
 	c.open[at] = stage{at.N, "End"}
@@ -275,6 +278,7 @@ func TestConservation(t *testing.T) {
 			{"by the second", total(c.Sent), a.sent},
 			{"attempts that arrived", arrived, a.sent},
 			{"retries", c.Retries, a.retries},
+			{"diverted", c.Diverted, a.diverted},
 			{"calls that succeeded", total(c.OK), a.ok},
 			{"calls", a.firsts, a.refused + a.ok + a.gaveUp + lost},
 		} {

@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/murmuration-go/murmuration/internal/coord"
@@ -177,4 +178,16 @@ func (w *World) SetNetwork(n Network) { w.net = n }
 func (w *World) SetLoad(service int, load float64) {
 	w.services[service].Load = load
 	w.arrive(w.services[service])
+}
+
+// SetZoneLoad changes one zone's first tries a second.
+func (w *World) SetZoneLoad(service, zone int, load float64) {
+	s := w.services[service]
+	s.ZoneLoads = slices.Clone(s.ZoneLoads)
+	s.ZoneLoads[zone] = load
+	s.Load = 0
+	for _, l := range s.ZoneLoads {
+		s.Load += l
+	}
+	w.arrive(s)
 }

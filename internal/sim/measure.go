@@ -8,16 +8,33 @@ type Counts struct {
 	Firsts, Attempts, Retries int
 	Refused                   int // first tries not sent
 	Wished                    int // retries that the policy would have made, had the budget and the cluster let it
+	Diverted                  int // attempts to an endpoint that is not home, beyond retries
 	Wanted                    []int
 	OK                        []int // calls that succeeded, by the second in which they arrived
 	Sent                      []int // attempts
 	RefusedAt                 []int
+
+	Zones []ZoneCounts // by the zones of those who call
 
 	Trips      int // advice that begins to dim, member by member
 	NoLoad     int // advice that begins to limit retries, member by member
 	Dimmed     int // members whose advice dims, now
 	Restricted int // members whose advice restricts anything, now
 	Lowest     coord.Phi
+}
+
+// ZoneCounts is what happened to the calls of one zone, by the second.
+type ZoneCounts struct{ Wanted, OK []int }
+
+// Goodput is the share of the zone's calls of seconds from to to (exclusive) that
+// succeeded; 1 if there were none.
+func (z *ZoneCounts) Goodput(from, to int) float64 { return goodput(z.OK, z.Wanted, from, to) }
+
+func (c *Counts) zone(i int) *ZoneCounts {
+	for len(c.Zones) <= i {
+		c.Zones = append(c.Zones, ZoneCounts{})
+	}
+	return &c.Zones[i]
 }
 
 func (c *Counts) advised(_ *World, was, is *Advice) {
@@ -52,12 +69,14 @@ func sum(v []int, from, to int) (n int) {
 
 // Goodput is the share of the calls of seconds from to to (exclusive) that
 // succeeded; 1 if there were none.
-func (c *Counts) Goodput(from, to int) float64 {
-	wanted := sum(c.Wanted, from, to)
-	if wanted == 0 {
+func (c *Counts) Goodput(from, to int) float64 { return goodput(c.OK, c.Wanted, from, to) }
+
+func goodput(ok, wanted []int, from, to int) float64 {
+	n := sum(wanted, from, to)
+	if n == 0 {
 		return 1
 	}
-	return float64(sum(c.OK, from, to)) / float64(wanted)
+	return float64(sum(ok, from, to)) / float64(n)
 }
 
 // Amplification is attempts over first tries wanted in seconds from to to.

@@ -45,12 +45,30 @@ type Member struct {
 
 func (w *World) add() *Member {
 	i := len(w.members)
-	m := &Member{Index: i, Name: fmt.Sprintf("member-%d", i), Zone: i % w.cfg.Zones, w: w, alive: true, rate: 1, incarnation: 1}
+	m := &Member{Index: i, Name: fmt.Sprintf("member-%d", i), Zone: w.zoneFor(i), w: w, alive: true, rate: 1, incarnation: 1}
 	w.members = append(w.members, m)
 	w.live = append(w.live, m)
 	w.byName[m.Name] = m
 	m.start(w)
 	return m
+}
+
+// zoneFor deals members out over the zones, evenly or by their shares.
+func (w *World) zoneFor(i int) int {
+	if len(w.cfg.ZoneShares) == 0 {
+		return i % w.cfg.Zones
+	}
+	have := make([]float64, len(w.cfg.ZoneShares))
+	for _, m := range w.members {
+		have[m.Zone]++
+	}
+	poorest, lacks := 0, 0.
+	for z, share := range w.cfg.ZoneShares {
+		if d := share*float64(i+1) - have[z]; z == 0 || d > lacks {
+			poorest, lacks = z, d
+		}
+	}
+	return poorest
 }
 
 // start makes the member's process, with no state.
@@ -75,8 +93,10 @@ func (m *Member) coordinate(w *World) {
 	for _, s := range w.services {
 		svc := coord.NewService(s.Name)
 		var eps []*coord.Endpoint
-		for _, server := range s.Servers {
-			eps = append(eps, svc.Endpoint(server.Name))
+		for i, server := range s.Servers {
+			ep := svc.Endpoint(server.Name)
+			ep.Locate(coord.Place{Zone: fmt.Sprint("zone-", m.Zone), Away: i != m.home(s), Capacity: server.Told})
+			eps = append(eps, ep)
 		}
 		m.shared = append(m.shared, svc)
 		svc.WakeForLoans(func() { m.wake(w, n) })

@@ -76,6 +76,7 @@ type ticket struct {
 	paid    ledger.Token
 	want    ledger.Want
 	answer  ledger.Answer // to want, before the wait
+	divert  int           // 1 + the endpoint that takes it
 }
 
 func (c *ours) Admit(now time.Duration, a *Attempt) bool {
@@ -89,6 +90,9 @@ func (c *ours) Admit(now time.Duration, a *Attempt) bool {
 			return false
 		}
 	}
+	if t.divert > 0 {
+		return c.diverted(now, a, t)
+	}
 	var passed uint64
 	for at := c.order(a, t); at >= 0; at = c.instead(t.tried, passed) {
 		sent, final := c.try(now, a, t, at)
@@ -96,6 +100,9 @@ func (c *ours) Admit(now time.Duration, a *Attempt) bool {
 			a.Endpoint = at
 			t.tried |= 1 << at
 			return true
+		}
+		if a.N == 1 && at == c.env.Home && c.elsewhere(now, t) {
+			return c.diverted(now, a, t)
 		}
 		if final {
 			break
@@ -105,58 +112,6 @@ func (c *ours) Admit(now time.Duration, a *Attempt) bool {
 	c.account.GiveBack(t.paid)
 	t.paid = ledger.Token{}
 	return false
-}
-
-// order is where an attempt turns to first: a first try to the member's home, a
-// retry to the nearest endpoint that may take one.
-func (c *ours) order(a *Attempt, t *ticket) int {
-	if a.N == 1 || len(c.eps) == 1 {
-		return c.env.Home
-	}
-	at, _ := c.next(c.m.local(c.m.w.now), t.tried)
-	return at
-}
-
-// nearest is the i-th nearest endpoint: home, then the others as configured.
-func (c *ours) nearest(i int) int {
-	switch {
-	case i == 0:
-		return c.env.Home
-	case i <= c.env.Home:
-		return i - 1
-	}
-	return i
-}
-
-// instead is where to turn when a local breaker has refused.
-func (c *ours) instead(tried, passed uint64) int {
-	for _, skip := range []uint64{tried | passed, passed} {
-		for i := range c.eps {
-			if at := c.nearest(i); skip&(1<<at) == 0 {
-				return at
-			}
-		}
-	}
-	return -1
-}
-
-// next is where a retry may go, and in which mode; -1 for nowhere.
-func (c *ours) next(now time.Duration, tried uint64) (int, coord.Mode) {
-	for _, pass := range []struct{ alone, again bool }{{false, false}, {false, true}, {true, false}, {true, true}} {
-		for i := range c.eps {
-			at := c.nearest(i)
-			adv := c.eps[at].Advice()
-			alone := !c.options.Unshared && adv.Pushback(now) > 0
-			switch {
-			case (tried&(1<<at) != 0) != pass.again, alone != pass.alone, adv.Mode == coord.RetryNone, adv.Phi < coord.PhiFull:
-			case adv.InForce():
-				return at, adv.Mode
-			case c.breakers[at].State(now) != standin.Open:
-				return at, coord.RetryAll
-			}
-		}
-	}
-	return -1, coord.RetryNone
 }
 
 // try asks one endpoint's breaker. final says that nobody else is to be asked: a
@@ -209,8 +164,11 @@ func (c *ours) End(now time.Duration, a *Attempt, o Outcome, took time.Duration)
 }
 
 func (c *ours) Retry(now time.Duration, a *Attempt, _ Outcome) (time.Duration, bool) {
-	if a.N >= c.options.MaxAttempts {
+	if a.N >= c.options.MaxAttempts || a.Diverted {
 		return 0, false
+	}
+	if a.N == 1 && a.Endpoint == c.env.Home && c.elsewhere(c.m.local(now), &a.ours) {
+		return 0, true
 	}
 	c.m.w.services[c.env.service].Count.Wished++
 	now = c.m.local(now)

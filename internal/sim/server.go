@@ -16,6 +16,7 @@ const (
 
 // ServerConfig is an endpoint: a queue and the workers that serve it.
 type ServerConfig struct {
+	Told     float64 // the capacity that members are configured with, 0 unknown
 	Name     string
 	Zone     int
 	Capacity float64 // requests a second, all workers together; default 1000

@@ -16,6 +16,7 @@ type views struct {
 	version uint64
 	block   Blocked
 	islands [2]island // at most two sides of a partition
+	crashed bool      // somebody has, and may come back
 }
 
 // island is a side of a partition as its members see it in the end.
@@ -62,8 +63,12 @@ func (v *views) count(w *World) {
 	for _, m := range w.live {
 		v.islands[m.island].names = append(v.islands[m.island].names, m.Name)
 	}
+	split := len(v.islands[0].names) > 0 && len(v.islands[1].names) > 0
 	for i := range v.islands {
 		v.islands[i].roster = node.NewRoster(v.islands[i].names)
+		if split || v.crashed {
+			v.islands[i].roster = v.islands[i].roster.Without()
+		}
 	}
 }
 
@@ -113,6 +118,7 @@ func (w *World) Stewards(service int) (l []*Member) {
 func (w *World) Crash(m *Member) {
 	w.Tracef("%s crashes", m.Name)
 	w.remove(m)
+	w.views.crashed = true
 	w.views.change(w, detection(len(w.live)))
 }
 

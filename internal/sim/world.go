@@ -37,7 +37,9 @@ type Config struct {
 	Timeout time.Duration // of an attempt; default 1 s
 	RTT     time.Duration // of a request, beyond its wait and service; default 2 ms
 	Zones   int           // members are dealt out over them; default 1
-	Network Network
+	// ZoneShares are the shares of the members in the zones; nil: all alike.
+	ZoneShares []float64
+	Network    Network
 
 	Trace io.Writer // told what happens, a line each; nil: nobody
 	Watch Watch     // nil: nobody
@@ -48,6 +50,8 @@ type ServiceConfig struct {
 	Name    string         // default "svc"
 	Load    float64        // first tries a second, all members together; default .8 of the capacity
 	Servers []ServerConfig // its endpoints; default: one
+	// ZoneLoads are the zones' parts of Load; nil: by the number of members.
+	ZoneLoads []float64
 }
 
 // Watch looks on. Its methods must not change the world.
@@ -217,9 +221,30 @@ func (a *arrival) fire(w *World) {
 		return
 	}
 	w.after(w.gap(s), a)
-	if len(w.live) > 0 {
-		w.begin(s, w.live[w.arrivalRand.IntN(len(w.live))])
+	if m := w.caller(s); m != nil {
+		w.begin(s, m)
 	}
+}
+
+// caller draws the member that makes a call, of the zone that it is drawn for.
+func (w *World) caller(s *Service) *Member {
+	if len(w.live) == 0 {
+		return nil
+	}
+	if len(s.ZoneLoads) == 0 {
+		return w.live[w.arrivalRand.IntN(len(w.live))]
+	}
+	x, zone := w.arrivalRand.Float64()*s.Load, 0
+	for zone < len(s.ZoneLoads)-1 && x >= s.ZoneLoads[zone] {
+		x -= s.ZoneLoads[zone]
+		zone++
+	}
+	for range 1000 {
+		if m := w.live[w.arrivalRand.IntN(len(w.live))]; m.Zone == zone {
+			return m
+		}
+	}
+	return nil // nobody is left there
 }
 
 func (w *World) gap(s *Service) time.Duration {

@@ -29,6 +29,9 @@ const (
 // members that call now and then each is for seconds the only one to report, whose
 // word binds nobody else; and if one of two is broken the other one is alone.
 func (c *Checker) Sent(w *sim.World, m *sim.Member, service int, a *sim.Attempt) {
+	if a.Diverted {
+		return
+	}
 	if a.N > 1 {
 		c.budget(w, service)
 	}

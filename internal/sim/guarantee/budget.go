@@ -34,7 +34,7 @@ func (c *Checker) budget(w *sim.World, service int) {
 		return
 	}
 	n := &w.Service(service).Count
-	sent := n.Attempts - n.Retries
+	sent := n.Attempts - n.Retries - n.Diverted
 	bound := ratio*float64(sent) + c.stipend*(w.Now()-sim.Start).Seconds() + purse*float64(w.Processes())
 	forged := w.Lending().Forged
 	c.spent.Used = max(c.spent.Used, float64(n.Retries)/(bound+forged))

@@ -73,6 +73,8 @@ type Result struct {
 	AttemptsDown  int      `json:"attempts_down"` // attempts while the endpoint was down
 	Trips         int      `json:"trips"`         // times that advice began to dim, member by member
 
+	Spare *Spare `json:"spare,omitempty"` // of scenarios with zones
+
 	Extra    []string `json:"fault,omitempty"`
 	Rho      float64  `json:"rho"`
 	Capacity float64  `json:"capacity"`
@@ -88,6 +90,15 @@ type Result struct {
 	Gossiped   float64  `json:"gossip_bps"`    // bytes a second and member
 	Events     uint64   `json:"events"`
 	VirtualSec float64  `json:"virtual_s"`
+}
+
+// Spare is what became of the zones that the fault does not begin in.
+type Spare struct {
+	InFault float64  `json:"fault_goodput"` // all zones' calls that succeeded, during the fault
+	Own     float64  `json:"own_goodput"`   // of the spare zones' users, fault + 10 s; of the worst zone
+	Peak    float64  `json:"peak_1s"`       // most attempts of a second over the capacity there, to 60 s after the fault
+	Mean    float64  `json:"peak_5s"`       // the same of five seconds on average
+	Shifted *float64 `json:"shift_s"`       // from the onset until nine tenths of the most that is diverted are; null: nothing is
 }
 
 // run is a scenario under way.
@@ -173,6 +184,9 @@ func (r *run) incident(s *Scenario) Result {
 		Trips:         count.Trips, Before: before, NoLoad: count.NoLoad - noLoad, Undimmed: count.Restricted,
 		Events: r.Events(), VirtualSec: (r.Now() - sim.Start).Seconds(),
 	}
+	if len(r.Service(0).Servers) > 1 {
+		res.Spare = r.spare(end)
+	}
 	for _, x := range r.params.Extras {
 		res.Extra = append(res.Extra, x.ID)
 	}
@@ -231,13 +245,13 @@ func Find(list string) ([]Scenario, error) {
 	var found []Scenario
 	for name := range strings.SplitSeq(list, ",") {
 		n := len(found)
-		for _, s := range All {
-			if name == "all" || strings.EqualFold(s.ID, name) || strings.HasPrefix(strings.ToLower(s.ID), strings.ToLower(name)+"-") {
+		for _, s := range slices.Concat(All, Zoned) {
+			if name == "all" && !slices.ContainsFunc(Zoned, func(z Scenario) bool { return z.ID == s.ID }) || strings.EqualFold(s.ID, name) || strings.HasPrefix(strings.ToLower(s.ID), strings.ToLower(name)+"-") {
 				found = append(found, s)
 			}
 		}
 		if len(found) == n {
-			return nil, fmt.Errorf("there is no scenario %q; there are %s", name, names(All, func(s Scenario) string { return s.ID }))
+			return nil, fmt.Errorf("there is no scenario %q; there are %s", name, names(slices.Concat(All, Zoned), func(s Scenario) string { return s.ID }))
 		}
 	}
 	return found, nil
