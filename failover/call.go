@@ -2,9 +2,9 @@ package failover
 
 import (
 	"context"
-	"github.com/murmuration-go/murmuration/internal/coord"
 
 	"github.com/murmuration-go/murmuration/breaker"
+	"github.com/murmuration-go/murmuration/internal/coord"
 	"github.com/murmuration-go/murmuration/retry"
 )
 

@@ -21,7 +21,7 @@ type auditor struct {
 	paused  bool // some member was, so that outcomes may come late
 
 	firsts, refused, sent, retries, diverted, ok, gaveUp int
-	wrong                                      string // the first thing that was
+	wrong                                                string // the first thing that was
 }
 
 // stage is how far a call has come.

@@ -1,6 +1,7 @@
 package guarantee
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -23,6 +24,7 @@ const (
 // book is what a member has heard of its stewards, as somebody would write it
 // down who had nothing else to do.
 type book struct {
+	zone        string
 	incarnation uint64
 	self        string
 	members     map[string]bool
@@ -40,6 +42,7 @@ type entry struct {
 	state     wire.State
 	reporters uint64
 	until     time.Duration // of a pushback, by the member's clock
+	sigma     coord.Share   // for the member's zone
 }
 
 func (e *entry) fresh(now time.Duration) bool {
@@ -60,7 +63,7 @@ type advised struct {
 }
 
 func newBook(w *sim.World, m *sim.Member) *book {
-	b := &book{incarnation: m.Incarnation(), self: m.Name, heard: map[place]map[string]entry{}, advised: map[place]*advised{}}
+	b := &book{incarnation: m.Incarnation(), self: m.Name, zone: fmt.Sprint("zone-", m.Zone), heard: map[place]map[string]entry{}, advised: map[place]*advised{}}
 	for i, s := range w.Services() {
 		for j := range s.Servers {
 			b.heard[place{i, j}] = map[string]entry{}
@@ -112,6 +115,7 @@ func (b *book) hear(w *sim.World, now time.Duration, data []byte) {
 		}
 		b.heard[p][v.Origin.Member] = entry{
 			v.Origin, now - v.Age, max(row.Phi, 1), row.Mode, row.State, row.Reporters, ends(now-v.Age, row.Pushback),
+			shareOf(row.Zones, b.zone),
 		}
 	}
 }
@@ -138,7 +142,7 @@ func (b *book) own(m *sim.Member, w *sim.World, now time.Duration, p place) {
 	}
 	s := w.Service(p.service)
 	if d, ok := m.Node().Decided(s.Name, s.Servers[p.endpoint].Name); ok {
-		b.heard[p][b.self] = entry{asOf: now, phi: d.Phi, mode: d.Mode, state: d.State, reporters: uint64(d.Reporters), until: ends(now, d.Pushback)}
+		b.heard[p][b.self] = entry{asOf: now, phi: d.Phi, mode: d.Mode, state: d.State, reporters: uint64(d.Reporters), until: ends(now, d.Pushback), sigma: b.ownShare(m, s, p)}
 	}
 }
 
@@ -155,6 +159,7 @@ func (c *Checker) advice(w *sim.World, m *sim.Member, p place) {
 	was := b.advised[p]
 	defer func() { was.phi, was.until = a.Phi, a.Until }()
 	c.pushback(w, m, p, now, a)
+	c.diverts(w, m, p, now, a)
 
 	var phis []coord.Phi
 	var modes []coord.Mode

@@ -12,6 +12,7 @@
 //	G4  what is old counts for nothing, and advice without fresh verdicts fades
 //	G5  few first tries reach an endpoint that answers nobody
 //	G6  phi rises after clean epochs only, and by steps
+//	G7  what fails at home goes elsewhere only as far as two stewards agree
 //	G8  verdicts merge the same in any order and however often they come
 //	G9  nothing that a node keeps or sends grows beyond its bound
 //
@@ -99,7 +100,7 @@ func (c *Checker) Mended(w *sim.World) { c.mended = w.Now() }
 func (c *Checker) Checks() map[string]uint64 { return maps.Clone(c.checks) }
 
 // Guarantees are the names of what is checked.
-func Guarantees() []string { return []string{"G1", "G3", "G4", "G5", "G6", "G8", "G9", "end"} }
+func Guarantees() []string { return []string{"G1", "G3", "G4", "G5", "G6", "G7", "G8", "G9", "end"} }
 
 // Down tells that an endpoint answers nobody from now on, or does again.
 func (c *Checker) Down(w *sim.World, service, endpoint int, down bool) {

@@ -1,6 +1,7 @@
 package script
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -28,6 +29,8 @@ func (r *run) poison(m *sim.Member) {
 		}
 		row.Tagged = coord.TagCounts{Sent: v.count(), OK: v.count(), OKLatency: v.sum(), FailSlow: v.count(), FailFast: v.count()}
 		row.Pushback = coord.Pushback{Left: v.span(), Ago: v.span()}
+		row.Flow = coord.Flow{Sent: v.count(), Need: v.count(), Strained: v.count()}
+		row.Place = coord.Place{Zone: v.zone(), Away: v.IntN(2) == 0, Capacity: float64(v.count() % 1e9)}
 	})
 	m.LieInVerdicts(func(row *wire.VerdictRow) {
 		v.names(&row.Service, &row.Endpoint)
@@ -35,6 +38,10 @@ func (r *run) poison(m *sim.Member) {
 		row.L0, row.Thr, row.Latency, row.Window = v.span(), v.span(), v.span(), v.span()
 		row.Demand, row.Reporters, row.Failures, row.Outcomes = v.count(), v.count(), v.count(), v.count()
 		row.Failing, row.Pushback = v.count(), v.span()
+		row.Good, row.Zones = float64(v.count()%1e9), nil
+		for z := range v.IntN(wire.MaxZones + 1) {
+			row.Zones = append(row.Zones, wire.ZoneShare{Name: fmt.Sprint("zone-", z), Sigma: coord.Share(v.IntN(256)), Memory: float64(v.count() % 1e9)})
+		}
 	})
 }
 
@@ -70,6 +77,8 @@ func (v venom) loan(self string) []byte {
 	data, _ := wire.AppendLoan(nil, l)
 	return data
 }
+
+func (v venom) zone() string { return []string{"", "zone-0", "zone-1", "elsewhere"}[v.IntN(4)] }
 
 func (v venom) span() time.Duration { return v.sum() % (wire.MaxSpan + 1) }
 
