@@ -201,8 +201,11 @@ func policies() []sim.Strategy {
 }
 
 func findPolicies(list string) (found []sim.Strategy, err error) {
-	if list == "all" {
+	switch list {
+	case "all":
 		return policies(), nil
+	case "zoned":
+		return append(policies()[:1], peers.Zoned()...), nil
 	}
 names:
 	for name := range strings.SplitSeq(list, ",") {
@@ -222,7 +225,7 @@ names:
 			found = append(found, sim.Ours(sim.Options{Alone: true}))
 			continue
 		}
-		for _, p := range policies() {
+		for _, p := range append(policies(), peers.Zoned()...) {
 			if p.Name == name {
 				found = append(found, p)
 				continue names
@@ -238,8 +241,16 @@ func list(w io.Writer) {
 	for _, s := range scenario.All {
 		fmt.Fprintf(w, "  %-24s %s\n", s.ID, s.Title)
 	}
-	fmt.Fprintln(w, "policies")
+	fmt.Fprintln(w, "scenarios with zones (all of them: zoned)")
+	for _, s := range scenario.Zoned {
+		fmt.Fprintf(w, "  %-24s %s\n", s.ID, s.Title)
+	}
+	fmt.Fprintln(w, "policies (all of them: all)")
 	for _, p := range policies() {
+		fmt.Fprintf(w, "  %s\n", p.Name)
+	}
+	fmt.Fprintln(w, "policies for zones (all of them: zoned)")
+	for _, p := range peers.Zoned() {
 		fmt.Fprintf(w, "  %s\n", p.Name)
 	}
 	fmt.Fprintln(w, "  local  (murmuration without a cluster)")

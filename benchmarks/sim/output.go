@@ -44,6 +44,10 @@ func (t *table) result(r scenario.Result) error {
 	}
 	_, err := fmt.Fprintf(t.w, "%-18s %13.2f %6.2f %8.3f %10s %14d %7d\n",
 		m.Policy, m.Amplification, m.Peak, m.Goodput, seconds(m.Recovery), m.AttemptsDown, m.Trips)
+	if x := m.Spare; x != nil && err == nil {
+		_, err = fmt.Fprintf(t.w, "%-18s in the fault %.3f succeed, %.3f of the spare zones' own; their load over capacity is at most %.2f in 5 s, %.2f in 1 s; shifted after %s s\n",
+			"", x.InFault, x.Own, x.Mean, x.Peak, seconds(x.Shifted))
+	}
 	return err
 }
 
@@ -116,6 +120,10 @@ func (m *matrix) result(r scenario.Result) error {
 		m.policies = append(m.policies, mean.Policy)
 	}
 	m.cells[row][mean.Policy] = fmt.Sprintf("%.2f / %s", mean.Goodput, seconds(mean.Recovery))
+	if x := mean.Spare; x != nil {
+		m.cells[row][mean.Policy] = fmt.Sprintf("%.2f / %.2f / %.2f / %.2f", x.InFault, x.Own, x.Mean, x.Peak)
+		return nil
+	}
 	if strings.HasPrefix(mean.Policy, "murmuration") {
 		m.ours = append(m.ours, fmt.Sprintf("| %s | %s | %.2f | %.2f | %.2f | %s | %d | %d |", row, mean.Policy,
 			mean.Amplification, mean.OnsetPeak, mean.Peak, share(mean.Retried), mean.AttemptsDown, mean.Trips))

@@ -246,7 +246,8 @@ func Find(list string) ([]Scenario, error) {
 	for name := range strings.SplitSeq(list, ",") {
 		n := len(found)
 		for _, s := range slices.Concat(All, Zoned) {
-			if name == "all" && !slices.ContainsFunc(Zoned, func(z Scenario) bool { return z.ID == s.ID }) || strings.EqualFold(s.ID, name) || strings.HasPrefix(strings.ToLower(s.ID), strings.ToLower(name)+"-") {
+			zoned := slices.ContainsFunc(Zoned, func(z Scenario) bool { return z.ID == s.ID })
+			if name == "all" && !zoned || name == "zoned" && zoned || strings.EqualFold(s.ID, name) || strings.HasPrefix(strings.ToLower(s.ID), strings.ToLower(name)+"-") {
 				found = append(found, s)
 			}
 		}
@@ -305,6 +306,7 @@ func Mean(l []Result) Result {
 			recovery += *r.Recovery / float64(len(l))
 		}
 	}
+	m.Spare = meanSpare(l)
 	if m.Retried = nil; tell > 0 {
 		m.Retried = pointer(retried / float64(tell))
 	}

@@ -181,3 +181,27 @@ func (r *run) spare(end int) *Spare {
 	}
 	return x
 }
+
+// meanSpare averages what became of the spare zones; of peaks the most counts.
+func meanSpare(l []Result) *Spare {
+	if l[0].Spare == nil {
+		return nil
+	}
+	n := float64(len(l))
+	m, shifted, never := &Spare{}, 0., false
+	for _, r := range l {
+		x := r.Spare
+		m.InFault += x.InFault / n
+		m.Own += x.Own / n
+		m.Peak, m.Mean = max(m.Peak, x.Peak), max(m.Mean, x.Mean)
+		if x.Shifted == nil {
+			never = true
+			continue
+		}
+		shifted += *x.Shifted / n
+	}
+	if !never {
+		m.Shifted = pointer(shifted)
+	}
+	return m
+}
