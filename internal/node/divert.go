@@ -18,7 +18,8 @@ const (
 	shareStep  = .01
 
 	// A steward that is new to its office takes over what the others remember.
-	planAdopts = 10 * time.Second
+	planAdopts  = 10 * time.Second
+	planRecalls = 5 * time.Minute
 
 	// Endpoints without traffic are reported now and then, for as long as others
 	// of the service have some: the stewards are to know where else to turn.
@@ -56,7 +57,7 @@ func (n *Node) divert(now time.Duration, s *service) {
 	}
 	p.plan.Step(t)
 	if now-p.born < planAdopts {
-		s.adoptPlan(now, n.self)
+		s.adoptPlan(now)
 	}
 	for _, d := range s.dutyOrder {
 		good, zones := p.plan.Shares(d.endpoint)
@@ -94,28 +95,58 @@ func sharesNews(told, now []wire.ZoneShare) bool {
 	return false
 }
 
-// adoptPlan takes over what other stewards remember: of the loads that were borne
-// the smaller, of what zones wanted the larger.
-func (s *service) adoptPlan(now time.Duration, self string) {
-	for _, d := range s.dutyOrder {
-		v := s.views[d.endpoint]
-		if v == nil {
-			continue
-		}
-		good, others := 0., 0
-		var zones []wire.ZoneShare
-		for i := range v.held {
-			h := &v.held[i]
-			if h.row.Good == 0 || !h.fresh(now) || h.origin.Member == self {
+// remembered is what stewards have last said of an endpoint's part of the plan. It
+// outlasts them: where a partition leaves none of them on a side, those who come
+// after would think that what they hear of is all there is.
+type remembered struct {
+	good  float64
+	zones []wire.ZoneShare
+	at    time.Duration
+}
+
+// remember keeps what two fresh verdicts agree on: of the loads that were borne the
+// second largest, and so of what each zone wants.
+func (v *view) remember(now time.Duration, fresh []held) {
+	var good [2]float64
+	v.known.zones = v.known.zones[:0]
+	for i := range fresh {
+		largest(&good, fresh[i].row.Good)
+		for _, z := range fresh[i].row.Zones {
+			if slices.ContainsFunc(v.known.zones, func(k wire.ZoneShare) bool { return k.Name == z.Name }) || len(v.known.zones) == wire.MaxZones {
 				continue
 			}
-			if others++; others == 1 || h.row.Good < good {
-				good = h.row.Good
+			var memory [2]float64
+			for j := range fresh {
+				for _, x := range fresh[j].row.Zones {
+					if x.Name == z.Name {
+						largest(&memory, x.Memory)
+					}
+				}
 			}
-			zones = append(zones, h.row.Zones...)
+			v.known.zones = append(v.known.zones, wire.ZoneShare{Name: z.Name, Memory: memory[1]})
 		}
-		if others > 0 {
-			s.planner.plan.Adopt(d.endpoint, good, zones)
+	}
+	if v.known.good = good[1]; v.known.good > 0 || len(v.known.zones) > 0 {
+		v.known.at = now
+	}
+}
+
+// largest keeps the two largest.
+func largest(l *[2]float64, x float64) {
+	switch {
+	case x > l[0]:
+		l[0], l[1] = x, l[0]
+	case x > l[1]:
+		l[1] = x
+	}
+}
+
+// adoptPlan takes over what the stewards before have said, however long that is
+// ago: what zones want fades slowly.
+func (s *service) adoptPlan(now time.Duration) {
+	for _, d := range s.dutyOrder {
+		if v := s.views[d.endpoint]; v != nil && v.known.at > 0 && now-v.known.at < planRecalls {
+			s.planner.plan.Adopt(d.endpoint, v.known.good, v.known.zones)
 		}
 	}
 }

@@ -25,6 +25,7 @@ type view struct {
 	voices voices // of stewards
 	own    bool   // this member uses the endpoint
 	place  coord.Place
+	known  remembered
 
 	advice coord.Advice
 	l0     time.Duration
@@ -198,6 +199,7 @@ func (v *view) next(now time.Duration, members int, amiss bool) coord.Advice {
 	a.Failing = scale(second(func(a, b *wire.VerdictRow) int { return cmp.Compare(b.Failing, a.Failing) }).row.Failing)
 	a.Until = v.until(now, f)
 	a.Sigma = v.sigma(now, f, amiss)
+	v.remember(now, f)
 	if a.InForce() {
 		a.Source, a.AsOf, a.Evidence = coord.SourceCluster, by.asOf, by.evidence()
 	}
