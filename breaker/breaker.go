@@ -265,7 +265,7 @@ func (b *Breaker) attempt(ctx context.Context, a *coord.Advice, n int, start tim
 	err = fn(ctx)
 	returned = true
 	b.heed(err)
-	took := coord.Now() - start
+	took := coord.Took(ctx, start)
 	o = b.outcome(ctx, err, took, timeout, a)
 	at.End(o, took)
 	if o == coord.Success && (!b.latency.Warm() || spread(start)&15 == 0) {
