@@ -31,8 +31,9 @@ type Group struct {
 	policy  retry.Policy
 	routes  atomic.Pointer[routes]
 
-	mu     sync.Mutex // serialises changes of routes
-	closed atomic.Bool
+	mu       sync.Mutex // serialises changes of routes
+	closed   atomic.Bool
+	watchers watchers
 }
 
 // New returns a group for a service, or every fault of its configuration,
@@ -107,8 +108,9 @@ func (g *Group) Update(endpoints []Endpoint) error {
 		return err
 	}
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	g.setRoutes(endpoints, g.routes.Load())
+	g.mu.Unlock()
+	g.tell()
 	return nil
 }
 
