@@ -11,6 +11,7 @@ import (
 	"github.com/murmuration-go/murmuration/breaker"
 	"github.com/murmuration-go/murmuration/failover"
 	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/outlive"
 	"github.com/murmuration-go/murmuration/retry"
 	"github.com/murmuration-go/murmuration/retry/retryhttp"
 )
@@ -82,9 +83,9 @@ func (c *call) attempt(loop context.Context, e failover.Endpoint) (*http.Respons
 	a := attempt{call: c, loop: loop, body: watched}
 	n := c.sending(coord.IsHedge(loop), e.Name)
 
-	life := begin(c.req.Context(), loop)
-	defer life.endUnlessKept()
-	ctx := life.ctx
+	life := outlive.Begin(c.req.Context(), loop)
+	defer life.EndUnlessKept()
+	ctx := life.Context()
 	if !c.idempotent {
 		a.seen = new(sightings)
 		ctx = a.seen.watch(ctx)
@@ -107,7 +108,7 @@ func (c *call) attempt(loop context.Context, e failover.Endpoint) (*http.Respons
 	if resp.Body == nil {
 		resp.Body = http.NoBody
 	}
-	if !life.headersCame() { // too late: the body is being cut off already
+	if !life.Answered() { // too late: the body is being cut off already
 		_ = resp.Body.Close()
 		return nil, a.judge(out, context.Cause(loop))
 	}
@@ -179,18 +180,9 @@ func (c *call) mayHedge() bool {
 
 // keep adds a response to the answers. Its body ends the attempt's life, and
 // reports its own breaking unless the attempt has failed already.
-func (c *call) keep(resp *http.Response, life *life, endpoint string) {
+func (c *call) keep(resp *http.Response, life *outlive.Life, endpoint string) {
 	a := answer{resp: resp, endpoint: endpoint}
-	upgraded := resp.StatusCode == http.StatusSwitchingProtocols
-	if resp.Body != http.NoBody && !(upgraded && life.cancel == nil) { // else nothing can break, or it is no longer HTTP
-		b := &responseBody{inner: resp.Body, upgraded: upgraded, cancel: life.keep()}
-		if !isFailure(resp.StatusCode) && !upgraded {
-			b.group, b.endpoint = c.t.group, endpoint
-			b.ctx, b.legacy = c.req.Context(), c.legacy
-		}
-		a.body = b
-		resp.Body = b.withWriter()
-	}
+	a.body = c.watchBody(resp, life, endpoint)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	i := 0
@@ -198,6 +190,26 @@ func (c *call) keep(resp *http.Response, life *life, endpoint string) {
 		i = 1
 	}
 	c.answers[i] = a
+}
+
+// watchBody lets the body of a response end the attempt's life. It returns nil if
+// nothing can break, or it is no longer HTTP and nothing ends with it.
+func (c *call) watchBody(resp *http.Response, life *outlive.Life, endpoint string) *responseBody {
+	if resp.Body == http.NoBody {
+		return nil
+	}
+	upgraded := resp.StatusCode == http.StatusSwitchingProtocols
+	end := life.Keep()
+	if upgraded && end == nil {
+		return nil
+	}
+	b := &responseBody{inner: resp.Body, upgraded: upgraded, cancel: end}
+	if !isFailure(resp.StatusCode) && !upgraded {
+		b.group, b.endpoint = c.t.group, endpoint
+		b.ctx, b.legacy = c.req.Context(), c.legacy
+	}
+	resp.Body = b.withWriter()
+	return b
 }
 
 // take removes a response from the answers once all attempts have ended, and
