@@ -123,14 +123,23 @@ func Outgoing(ctx context.Context) context.Context {
 // Pushback marks the error of an attempt by retry.After with the pushback that
 // the trailer of the call has, if any. Pushback(nil, trailer) is nil.
 func Pushback(err error, trailer metadata.MD) error {
+	if wait, ok := ReadPushback(trailer); ok {
+		return retry.After(err, wait)
+	}
+	return err
+}
+
+// ReadPushback returns the pushback that the trailer of a call has, if any: how
+// long to wait before a retry; negative means that there shall be none.
+func ReadPushback(trailer metadata.MD) (wait time.Duration, ok bool) {
 	values := trailer[retryPushback]
 	switch len(values) {
 	case 0:
-		return err
+		return 0, false
 	case 1:
 		if ms, bad := strconv.ParseInt(values[0], 10, 32); bad == nil && ms >= 0 {
-			return retry.After(err, time.Duration(ms)*time.Millisecond)
+			return time.Duration(ms) * time.Millisecond, true
 		}
 	}
-	return retry.After(err, -1)
+	return -1, true
 }
