@@ -11,7 +11,7 @@ import (
 // took, as evidence about the endpoint, runs from the last Restart. It is safe for
 // concurrent use.
 type Stopwatch struct {
-	context.Context // it is a context itself, to be one allocation
+	context.Context              //nolint:containedctx // it is a context itself, to be one allocation
 	since           atomic.Int64 // 0: there was no Restart
 }
 

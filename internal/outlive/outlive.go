@@ -47,7 +47,14 @@ func (l *Life) Keep() context.CancelCauseFunc {
 
 // EndUnlessKept ends the life of an attempt that has left nothing behind.
 func (l *Life) EndUnlessKept() {
-	if l.cancel != nil && !l.kept {
+	if !l.kept {
+		l.End()
+	}
+}
+
+// End ends the life. It may be called more than once, and by several goroutines.
+func (l *Life) End() {
+	if l.cancel != nil {
 		l.stop()
 		l.cancel(context.Canceled)
 	}
@@ -55,8 +62,8 @@ func (l *Life) EndUnlessKept() {
 
 // joined has the values of one context and the lifetime of another.
 type joined struct {
-	context.Context
-	values context.Context //nolint:containedctx // it is a context itself
+	context.Context                 //nolint:containedctx // it is a context itself
+	values          context.Context //nolint:containedctx // the same
 }
 
 func (j *joined) Value(key any) any { return j.values.Value(key) }

@@ -15,7 +15,7 @@ type key struct{}
 var errLate = errors.New("late")
 
 // begin begins a life with a loop's context that ends after a second.
-func begin(t *testing.T, caller context.Context) (outlive.Life, context.Context) {
+func begin(caller context.Context, t *testing.T) (outlive.Life, context.Context) {
 	loop, cancel := context.WithTimeoutCause(context.WithValue(caller, key{}, "v"), time.Second, errLate)
 	t.Cleanup(cancel)
 	return outlive.Begin(caller, loop), loop
@@ -25,7 +25,7 @@ func TestLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		caller, leave := context.WithCancel(t.Context())
 		// Up to the answer the attempt's time counts.
-		l, loop := begin(t, caller)
+		l, loop := begin(caller, t)
 		ctx := l.Context()
 		if _, ok := ctx.Deadline(); ok || ctx.Value(key{}) != "v" {
 			t.Errorf("the context tells of the attempt's deadline (%v), or lacks its values", ok)
@@ -36,7 +36,7 @@ func TestLife(t *testing.T) {
 			t.Errorf("late, and the context ended by %v", context.Cause(ctx))
 		}
 		// From then on only what was kept.
-		l, loop = begin(t, caller)
+		l, loop = begin(caller, t)
 		ctx = l.Context()
 		if !l.Answered() {
 			t.Error("not answered in time")
@@ -53,7 +53,7 @@ func TestLife(t *testing.T) {
 			t.Error("it did not end with what was kept")
 		}
 		// Or as long as the caller.
-		l, _ = begin(t, caller)
+		l, _ = begin(caller, t)
 		leave()
 		<-l.Context().Done()
 		if l.Context().Err() != context.Canceled {
@@ -64,7 +64,7 @@ func TestLife(t *testing.T) {
 }
 
 func TestLifeThatLeavesNothing(t *testing.T) {
-	l, _ := begin(t, t.Context())
+	l, _ := begin(t.Context(), t)
 	l.EndUnlessKept()
 	if l.Context().Err() == nil {
 		t.Error("the context goes on")
