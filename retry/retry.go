@@ -12,7 +12,7 @@
 // it (see Previous); retries below a request that is one itself cost twice as
 // much; and a tier that has given up for want of budget or by verdict tells the
 // one above not to retry (see Discouraged). Packages retryhttp and retrygrpc do
-// that for servers and clients, failoverhttp for its endpoints.
+// that for servers and clients, failoverhttp and failovergrpc for their endpoints.
 package retry
 
 import (
