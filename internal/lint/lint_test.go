@@ -24,7 +24,7 @@ var arrows = []struct {
 	reason      string
 }{
 	{
-		from:   []string{"internal/coord", "internal/law", "internal/plan", "internal/node", "internal/wire", "internal/rendezvous", "internal/ledger", "internal/frugal"},
+		from:   []string{"internal/coord", "internal/law", "internal/plan", "internal/node", "internal/wire", "internal/rendezvous", "internal/ledger", "internal/frugal", "internal/outlive"},
 		never:  []string{"retry", "breaker", "failover", "gossip", "otel", "net", "net/http", "os", "log", "log/slog"},
 		reason: "the core decides and knows no network; the arrows point at it",
 	},
@@ -73,7 +73,7 @@ var arrows = []struct {
 	},
 	{
 		from:   []string{"."},
-		never:  []string{"google.golang.org/grpc"},
+		never:  []string{"google.golang.org/grpc", "google.golang.org/protobuf", "google.golang.org/genproto"},
 		except: []string{"failover/failovergrpc", "retry/retrygrpc", "examples", "benchmarks"},
 		reason: "only the gRPC adapters know gRPC; who uses none builds none",
 	},
