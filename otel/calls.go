@@ -136,6 +136,9 @@ func (s *scope) tell(e ended) {
 	if e.status != 0 {
 		s.span.SetAttributes(statusCodeKey.Int(e.status))
 	}
+	if e.code != 0 {
+		s.span.SetAttributes(rpcStatusKey.String(e.code.String()))
+	}
 	if e.outcome != success {
 		s.span.SetAttributes(e.outcome.errorType())
 	}

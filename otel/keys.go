@@ -14,6 +14,7 @@ const (
 
 	errorTypeKey  = semconv.ErrorTypeKey
 	statusCodeKey = semconv.HTTPResponseStatusCodeKey
+	rpcStatusKey  = semconv.RPCResponseStatusCodeKey // the name of a gRPC code
 )
 
 // The spans' names.

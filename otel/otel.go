@@ -33,12 +33,15 @@
 //	budget_exhausted  a retry was wanted, and the budget had none left
 //	retries_off       a retry was wanted, and the cluster has turned them off
 //	503               and other codes from 400 to 599: the response's status
+//	UNAVAILABLE       and the other names of gRPC's codes
 //	_OTHER            anything else
 //
 // That of a call says why the call ended: why there was no further attempt, and
 // otherwise what the last one ended with. A response of 4xx is the caller's own
-// affair and no error, but of an attempt 429 is. Messages of errors are never
-// recorded, since they may hold URLs and names of members.
+// affair and no error, but of an attempt 429 is; neither is INVALID_ARGUMENT nor
+// any other code that is no failure to package failovergrpc, but for CANCELLED.
+// Messages of errors are never recorded, since they may hold URLs and names of
+// members.
 //
 // The span of a call that was refused, diverted, or denied a retry by a breaker
 // says who decided (murmuration.decided_by: local, cluster or operator), phi,

@@ -13,8 +13,8 @@ import (
 	"github.com/murmuration-go/murmuration/retry"
 )
 
-// outcome is an error.type as a number: one of those below or an HTTP status
-// from 400 to 599.
+// outcome is an error.type as a number: one of those below, an HTTP status from 400
+// to 599, or a gRPC status code above firstCode.
 type outcome uint16
 
 const (
@@ -47,10 +47,42 @@ func (o outcome) String() string {
 	case otherError:
 		return other
 	}
+	if o.isCode() {
+		return grpcCodes[o-firstCode].name
+	}
 	return strconv.Itoa(int(o))
 }
 
-func (o outcome) isStatus() bool { return o >= 400 }
+func (o outcome) isStatus() bool { return o >= 400 && o < firstCode }
+
+// firstCode is the outcome of code 0, OK, which is not one itself.
+const firstCode = 600
+
+// grpcCodes are gRPC's status codes, in their order.
+var grpcCodes = [...]struct {
+	name   string // the canonical one
+	affair bool   // of the caller: see theCallersAffair
+}{
+	{"OK", false},
+	{"CANCELLED", false},
+	{"UNKNOWN", false},
+	{"INVALID_ARGUMENT", true},
+	{"DEADLINE_EXCEEDED", false},
+	{"NOT_FOUND", true},
+	{"ALREADY_EXISTS", true},
+	{"PERMISSION_DENIED", true},
+	{"RESOURCE_EXHAUSTED", false},
+	{"FAILED_PRECONDITION", true},
+	{"ABORTED", true},
+	{"OUT_OF_RANGE", true},
+	{"UNIMPLEMENTED", true},
+	{"INTERNAL", false},
+	{"UNAVAILABLE", false},
+	{"DATA_LOSS", false},
+	{"UNAUTHENTICATED", true},
+}
+
+func (o outcome) isCode() bool { return o > firstCode && int(o-firstCode) < len(grpcCodes) }
 
 func (o outcome) errorType() attribute.KeyValue { return errorTypeKey.String(o.String()) }
 
@@ -58,6 +90,7 @@ func (o outcome) errorType() attribute.KeyValue { return errorTypeKey.String(o.S
 type ended struct {
 	outcome outcome
 	status  int     // of the HTTP response, 0 if unknown
+	code    outcome // of the gRPC status, 0 if unknown
 	stop    outcome // why there was no further attempt, if that was not by itself
 	refusal *breaker.OpenError
 }
@@ -67,8 +100,8 @@ func attemptEnded(ctx context.Context, err error) (e ended) {
 	if err == nil {
 		return e
 	}
-	e.outcome, e.status = classify(ctx, err)
-	if theCallersAffair(e.status) && e.status != http.StatusTooManyRequests {
+	e.answered(ctx, err)
+	if e.theCallersAffair() && e.status != http.StatusTooManyRequests {
 		e.outcome = success
 	}
 	return e
@@ -83,7 +116,7 @@ func callEnded(ctx context.Context, err error) (e ended) {
 	if r, ok := err.(*retry.Error); ok {
 		last, stop = r.Err, r.Stop
 	}
-	e.outcome, e.status = classify(ctx, last)
+	e.answered(ctx, last)
 	if stop == nil {
 		e.refusal, _ = last.(*breaker.OpenError)
 	} else {
@@ -91,20 +124,33 @@ func callEnded(ctx context.Context, err error) (e ended) {
 		e.stop, _ = classify(ctx, stop)
 		e.outcome = e.stop
 	}
-	if theCallersAffair(e.status) && ctx.Err() == nil { // who gave up does not get the response
+	if e.theCallersAffair() && ctx.Err() == nil { // who gave up does not get the response
 		e.outcome = success
 	}
 	return e
 }
 
+// answered fills in what an attempt's error says.
+func (e *ended) answered(ctx context.Context, err error) {
+	if e.outcome, e.status = classify(ctx, err); e.outcome.isCode() {
+		e.code = e.outcome
+	}
+}
+
 // theCallersAffair reports whether a status is an answer like any other as far
 // as retries, breakers and failover are concerned.
-func theCallersAffair(status int) bool { return status >= 400 && status <= 499 }
+func (e *ended) theCallersAffair() bool {
+	if e.code != 0 {
+		return grpcCodes[e.code-firstCode].affair
+	}
+	return e.status >= 400 && e.status <= 499
+}
 
 // classify tells an error's kind, and the HTTP status if it stands for a
 // response.
 func classify(ctx context.Context, err error) (outcome, int) {
 	var status *failoverhttp.StatusError
+	var coded interface{ GRPCCode() uint32 } // a *failovergrpc.StatusError, which knows gRPC
 	var open *breaker.OpenError
 	var late interface{ Timeout() bool }
 	switch {
@@ -113,6 +159,11 @@ func classify(ctx context.Context, err error) (outcome, int) {
 			return otherError, status.StatusCode
 		}
 		return outcome(status.StatusCode), status.StatusCode
+	case errors.As(err, &coded) && !notSent(err):
+		if o := firstCode + outcome(min(coded.GRPCCode(), 99)); o.isCode() {
+			return o, 0
+		}
+		return otherError, 0
 	case errors.As(err, &open):
 		if open.Retry {
 			return retriesOff, 0

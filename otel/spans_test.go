@@ -168,6 +168,12 @@ type timeoutError struct{}
 func (timeoutError) Error() string { return "too late" }
 func (timeoutError) Timeout() bool { return true }
 
+// coded is an error with a gRPC code, as package failovergrpc makes them.
+type coded uint32
+
+func (coded) Error() string      { return "rpc error" }
+func (c coded) GRPCCode() uint32 { return uint32(c) }
+
 func TestErrorTypes(t *testing.T) {
 	status := func(code int) error {
 		return retry.Permanent(breaker.Neutral(&failoverhttp.StatusError{StatusCode: code}))
@@ -190,6 +196,12 @@ func TestErrorTypes(t *testing.T) {
 		{"429", status(429), "error.type=429", ""},
 		{"500", status(500), "error.type=500", "error.type=500"},
 		{"503", &failoverhttp.StatusError{StatusCode: 503}, "error.type=503", "error.type=503"},
+		{"gRPC", retry.Permanent(breaker.Neutral(coded(5))), "", ""},
+		{"gRPC failure", wrapped(coded(14)), "error.type=UNAVAILABLE", "error.type=UNAVAILABLE"},
+		{"gRPC cancellation", coded(1), "error.type=CANCELLED", "error.type=CANCELLED"},
+		{"gRPC's last code", coded(16), "", ""},
+		{"no code", coded(17), "error.type=_OTHER", "error.type=_OTHER"},
+		{"no code at all", coded(1 << 31), "error.type=_OTHER", "error.type=_OTHER"},
 		{"no status", status(999), "error.type=_OTHER", "error.type=_OTHER"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
