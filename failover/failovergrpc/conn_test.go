@@ -109,7 +109,18 @@ func TestUpdate(t *testing.T) {
 	update(failover.Endpoint{Name: "b", URL: b.addr, Priority: 1}, failover.Endpoint{Name: "a", URL: a.addr, Weight: 3})
 	emptyUnary(t, s.client)
 	c.want(t)
-	// Under another name it is another one; the stream goes on.
+	// Gone and back while it is in use it stays.
+	other, err := s.client.FullDuplexCall(bounded(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	update(failover.Endpoint{Name: "b", URL: b.addr})
+	update(failover.Endpoint{Name: "a", URL: a.addr})
+	_ = other.CloseSend()
+	_, _ = other.Recv()
+	emptyUnary(t, s.client)
+	c.want(t)
+	// Gone for good it lasts as long as the stream.
 	update(failover.Endpoint{Name: "b", URL: b.addr})
 	emptyUnary(t, s.client)
 	c.want(t, "+"+b.addr)

@@ -210,6 +210,52 @@ func TestStreamRejected(t *testing.T) {
 	a.wants(t, 4, 0)
 }
 
+// What the application does while a dead stream is being replaced is done on the
+// one that comes.
+func TestStreamThatIsBeingReplaced(t *testing.T) {
+	for name, do := range map[string]func(grpc.ClientStream) error{
+		"close":   func(s grpc.ClientStream) error { return s.CloseSend() },
+		"context": func(s grpc.ClientStream) error { _ = s.Context(); return s.CloseSend() },
+		"send": func(s grpc.ClientStream) error {
+			return errors.Join(s.SendMsg(&testpb.StreamingOutputCallRequest{}), s.CloseSend())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b := newServer(t, unavailable), newServer(t, nil)
+			dead, hold := make(chan struct{}), make(chan struct{})
+			c := failover.Config{}
+			c.Retry.Hooks.Wait = func(context.Context, retry.Attempt, error, time.Duration) {
+				close(dead)
+				<-hold
+			}
+			s := newSetup(t, c, nil, a.addr, b.addr)
+			st, err := s.client.FullDuplexCall(bounded(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			received, done := make(chan error, 1), make(chan error, 1)
+			go func() { received <- st.RecvMsg(&testpb.StreamingOutputCallResponse{}) }()
+			<-dead
+			go func() { done <- do(st) }()
+			select {
+			case err := <-done:
+				t.Errorf("it went to the dead one: %v", err)
+			case <-time.After(20 * time.Millisecond):
+			}
+			close(hold)
+			if err := <-received; err != io.EOF {
+				t.Errorf("the other one ends with %v", err)
+			}
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			if calls, _ := b.seen(); calls != 1 {
+				t.Errorf("%d streams came to the other one", calls)
+			}
+		})
+	}
+}
+
 func TestPanicOfAnInterceptor(t *testing.T) {
 	a := newServer(t, nil)
 	bad := grpc.WithStreamInterceptor(func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, grpc.Streamer, ...grpc.CallOption) (grpc.ClientStream, error) {

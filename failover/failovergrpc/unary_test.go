@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"slices"
 	"testing"
 	"time"
@@ -211,10 +212,11 @@ func TestWhatIsReturned(t *testing.T) {
 	}
 	// With no stream there is nothing to tell, as with gRPC.
 	s := newSetup(t, failover.Config{}, nil, nobody(t))
-	trailer := metadata.Pairs("mine", "1")
-	_, err := s.client.EmptyCall(bounded(t), &testpb.Empty{}, grpc.Trailer(&trailer))
-	if err == nil || trailer["mine"] == nil {
-		t.Errorf("%v, and the trailer is %v", err, trailer)
+	header, trailer := metadata.Pairs("mine", "1"), metadata.Pairs("mine", "1")
+	from := peer.Peer{Addr: &net.TCPAddr{}}
+	_, err := s.client.EmptyCall(bounded(t), &testpb.Empty{}, grpc.Header(&header), grpc.Trailer(&trailer), grpc.Peer(&from))
+	if err == nil || header["mine"] == nil || trailer["mine"] == nil || from.Addr == nil {
+		t.Errorf("%v, and the header is %v, the trailer %v, from %v", err, header, trailer, from)
 	}
 }
 
