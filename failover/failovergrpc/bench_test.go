@@ -87,11 +87,26 @@ func calls(ctx context.Context, b *testing.B, conn grpc.ClientConnInterface) {
 	}
 }
 
-func plain(b *testing.B, target string, opts ...grpc.DialOption) *grpc.ClientConn {
+func plain(tb testing.TB, target string, opts ...grpc.DialOption) *grpc.ClientConn {
 	conn, err := grpc.NewClient(target, append(opts, plaintext, grpc.WithDisableRetry())...)
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
-	b.Cleanup(func() { _ = conn.Close() })
+	tb.Cleanup(func() { _ = conn.Close() })
 	return conn
+}
+
+// A healthy call costs few allocations beyond those of its connection.
+func TestAllocations(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector allocates")
+	}
+	allocs := func(conn grpc.ClientConnInterface) float64 {
+		client := testpb.NewTestServiceClient(conn)
+		return testing.AllocsPerRun(1000, func() { _, _ = client.EmptyCall(t.Context(), &testpb.Empty{}) })
+	}
+	base, ours := allocs(plain(t, "passthrough:///a", stubbed)), allocs(newSetup(t, failover.Config{}, []grpc.DialOption{stubbed}, "passthrough:///a").conn)
+	if ours > base+3 {
+		t.Errorf("%v allocations a call, where the connection has %v", ours, base)
+	}
 }

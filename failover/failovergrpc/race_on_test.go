@@ -1,0 +1,5 @@
+//go:build race
+
+package failovergrpc_test
+
+const raceDetector = true
