@@ -85,11 +85,7 @@ func DefaultClassify(err error) Outcome {
 		return OutcomeSuccess
 	}
 	var n *neutralError
-	var unsent interface{ NotSent() bool }
-	switch {
-	case errors.As(err, &n):
-		return OutcomeNeutral
-	case errors.As(err, &unsent) && unsent.NotSent():
+	if errors.As(err, &n) || coord.NotSent(err) {
 		return OutcomeNeutral
 	}
 	return OutcomeFailure

@@ -10,6 +10,7 @@ import (
 
 	"github.com/murmuration-go/murmuration/breaker"
 	"github.com/murmuration-go/murmuration/failover/failoverhttp"
+	"github.com/murmuration-go/murmuration/internal/coord"
 	"github.com/murmuration-go/murmuration/retry"
 )
 
@@ -159,7 +160,7 @@ func classify(ctx context.Context, err error) (outcome, int) {
 			return otherError, status.StatusCode
 		}
 		return outcome(status.StatusCode), status.StatusCode
-	case errors.As(err, &coded) && !notSent(err):
+	case errors.As(err, &coded) && !coord.NotSent(err):
 		if o := firstCode + outcome(min(coded.GRPCCode(), 99)); o.isCode() {
 			return o, 0
 		}

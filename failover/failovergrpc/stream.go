@@ -75,7 +75,7 @@ func (s *stream) loop() {
 		s.conclude(o, err, recover())
 		s.leave()
 	}()
-	o, err = failover.Value(s.ctx, s.group, s.attempt)
+	o, err = failover.Unhedged(s.ctx, s.group, s.attempt) // the application sends once
 	if err != nil {
 		err = s.result(err)
 	}

@@ -72,7 +72,11 @@ type unaryCall struct {
 }
 
 func (u *unaryCall) run() error {
-	a, err := failover.Value(u.unmarked(), u.group, u.attempt)
+	do := failover.Unhedged[*attempt]
+	if u.group.Hedges() && u.mayRepeat() {
+		do = failover.Value[*attempt]
+	}
+	a, err := do(u.unmarked(), u.group, u.attempt)
 	if err == nil {
 		copyReply(u.reply, a.reply)
 	} else {
