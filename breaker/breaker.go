@@ -58,6 +58,7 @@ func New(endpoint string, c Config) *Breaker {
 		b.shared = s.Endpoint(endpoint)
 	}
 	b.life.Store(newLocal(b, b.shared.Advice().Era, false))
+	b.shared.TellOwnPath(b.OwnPath)
 	return b
 }
 
@@ -196,8 +197,18 @@ func (b *Breaker) Takes() bool {
 func (b *Breaker) Needed() { b.shared.Needed(spread(coord.Now())) }
 
 // Coordinated reports whether the cluster can be expected to act on what is seen
-// of this endpoint: two of its stewards are heard.
-func (b *Breaker) Coordinated() bool { return b.shared.Advice().Coordinated() }
+// of this endpoint: two of its stewards are heard, or were until a moment ago.
+func (b *Breaker) Coordinated() bool { return b.shared.Advice().Lately }
+
+// OwnPath reports whether it is this member's own path to the endpoint that is
+// broken: the breaker is not closed, and two stewards have found nothing amiss
+// since it opened, although they are told what it sees.
+func (b *Breaker) OwnPath() bool {
+	a := b.shared.Advice()
+	l := b.life.Load()
+	return a.Coordinated() && !a.InForce() && l.era == a.Era &&
+		State(l.state.Load()) != Closed && a.Heard > time.Duration(l.brokenAt.Load())
+}
 
 // Locate tells the cluster how this member stands to the endpoint: the member's
 // zone, whether it is at home elsewhere, so that what it sends here is diverted, and

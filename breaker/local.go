@@ -48,6 +48,7 @@ type local struct {
 	// taking gobreaker's lock. The times are readings of coord.Now.
 	state    atomic.Uint32
 	openedAt atomic.Int64
+	brokenAt atomic.Int64 // when it opened after it had last been closed
 	probeOut atomic.Bool  // a probe is in flight,
 	probeAt  atomic.Int64 // since then
 	refusal  atomic.Pointer[refusal]
@@ -135,7 +136,11 @@ func tripped(c *Config, ratio float64, n gobreaker.Counts) bool {
 // onStateChange runs under gobreaker's lock: it only takes notes.
 func (l *local) onStateChange(_ string, from, to gobreaker.State) {
 	if to == gobreaker.StateOpen {
-		l.openedAt.Store(int64(coord.Now()))
+		now := int64(coord.Now())
+		l.openedAt.Store(now)
+		if from == gobreaker.StateClosed {
+			l.brokenAt.Store(now)
+		}
 	}
 	l.probeOut.Store(false)
 	l.bad = false

@@ -145,7 +145,10 @@ func (g *Group) refused(ctx context.Context, err error) {
 }
 
 // instead returns where to turn when an endpoint's breaker has refused, or -1.
-// A first try that the cluster dims stays at home and is refused.
+// A first try that the cluster dims stays at home and is refused. While the cluster
+// says how much may go elsewhere, a refusal by the local breaker leads there only
+// where the cluster has heard of it and finds nothing amiss: then it is this
+// member's own path that is broken, and it moves itself.
 func (r *routes) instead(tried, passed uint64, err error) int {
 	if len(r.targets) == 1 {
 		return -1
@@ -153,9 +156,10 @@ func (r *routes) instead(tried, passed uint64, err error) int {
 	if e, ok := err.(*breaker.OpenError); ok && e.Source != breaker.SourceLocal && !e.Retry {
 		return -1
 	}
+	stay := r.spills && r.coordinated() && !r.ownPath()
 	for _, skip := range []uint64{tried | passed, passed} {
 		for i, t := range r.targets {
-			if skip&(1<<i) == 0 && !t.drained {
+			if skip&(1<<i) == 0 && !t.drained && (!stay || r.isHome(i)) {
 				return i
 			}
 		}

@@ -94,7 +94,7 @@ func (r *routes) first() int {
 // the nearest one not yet tried.
 func (r *routes) next(tried uint64) (int, retry.Route) {
 	off := retry.Route{Mode: retry.ModeNone}
-	stay := r.spills && r.coordinated()
+	stay := r.spills && r.coordinated() && !r.ownPath()
 	for _, pass := range []struct{ alone, again bool }{{false, false}, {false, true}, {true, false}, {true, true}} {
 		for i, t := range r.targets {
 			if (tried&(1<<i) != 0) != pass.again || t.drained && len(r.targets) > 1 || stay && !r.isHome(i) {
@@ -118,6 +118,16 @@ func (r *routes) next(tried uint64) (int, retry.Route) {
 func (r *routes) coordinated() bool {
 	for _, i := range r.home {
 		if r.targets[i].breaker.Coordinated() {
+			return true
+		}
+	}
+	return false
+}
+
+// ownPath reports whether this member's own path to its home is broken.
+func (r *routes) ownPath() bool {
+	for _, i := range r.home {
+		if r.targets[i].breaker.OwnPath() {
 			return true
 		}
 	}

@@ -23,6 +23,9 @@ const (
 	// ones are ignored.
 	maxLive = 4096
 
+	// lacksFor is how long members who died count as missing.
+	lacksFor = 5 * time.Minute
+
 	// inboxSize bounds the messages that wait for the driver.
 	inboxSize = 4096
 
@@ -49,6 +52,8 @@ type roster struct {
 	mu     sync.Mutex
 	live   map[string]Member
 	addrs  map[netip.AddrPort]int // live members at an address
+	lost   time.Duration          // when a member was last found dead that had not left
+	losses int                    // how many were
 	frozen bool                   // this member has left: nobody else counts any more
 }
 
@@ -115,7 +120,19 @@ func (r *roster) NotifyLeave(n *memberlist.Node) {
 		return
 	}
 	r.drop(n.Name)
+	if n.State == memberlist.StateDead {
+		r.lost = coord.Now()
+		r.losses++
+	}
 	r.touch()
+}
+
+// lacks reports whether a member has been found dead of late that had not left:
+// it crashed or was cut off, and what it wanted may come back.
+func (r *roster) lacks(now time.Duration) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.losses > 0 && now-r.lost < lacksFor
 }
 
 func (r *roster) drop(name string) {

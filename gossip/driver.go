@@ -21,6 +21,7 @@ type driver struct {
 
 	members []Member
 	met     bool              // somebody else was among them once
+	lacking bool              // some are missing who have not left
 	addrs   map[string]string // of the other live members, by name
 
 	used  map[string]*usedService
@@ -126,7 +127,11 @@ func (d *driver) meet(now time.Duration) {
 			d.addrs[m.Name] = m.Addr
 		}
 	}
-	d.node.SetMembers(node.NewRoster(append(names, d.c.name)))
+	r := node.NewRoster(append(names, d.c.name))
+	if d.lacking = d.c.roster.lacks(now); d.lacking {
+		r = r.Without()
+	}
+	d.node.SetMembers(r)
 	d.met = d.met || len(d.addrs) > 0
 	d.observe(now)
 	if f := d.c.cfg.Hooks.MembersChanged; f != nil && len(d.members) != before {
@@ -135,6 +140,9 @@ func (d *driver) meet(now time.Duration) {
 }
 
 func (d *driver) tick(now time.Duration) {
+	if d.lacking && !d.c.roster.lacks(now) {
+		d.meet(now)
+	}
 	samples := d.sample(now)
 	trust := trustOf(slices.Max(d.delays[:]))
 	d.apply(now, d.node.Tick(now, samples, uint8(trust*255+.5)))
@@ -264,6 +272,9 @@ func (d *driver) observe(now time.Duration) {
 			if !u.inUse {
 				continue
 			}
+			if u.ep.OwnPathBroken() {
+				h.OwnPaths = append(h.OwnPaths, svc.name+"/"+u.ep.Name())
+			}
 			n := u.ep.Advice().Fresh
 			fresh += min(n, expected(s.members))
 			want += expected(s.members)
@@ -273,6 +284,7 @@ func (d *driver) observe(now time.Duration) {
 			}
 		}
 	}
+	slices.Sort(h.OwnPaths)
 	h.Endpoints = s.endpoints
 	if want > 0 {
 		h.Coverage = float64(fresh) / float64(want)

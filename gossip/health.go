@@ -77,6 +77,11 @@ type Health struct {
 	Endpoints int     `json:"endpoints"` // in use: with traffic in the last 2 s
 	Services  int     `json:"services"`
 
+	// OwnPaths are the endpoints, as service/endpoint, that this member fails to
+	// reach while the cluster finds nothing amiss: its own path is broken, and
+	// it turns to others.
+	OwnPaths []string `json:"own_paths,omitempty"`
+
 	// Trust is how far this member trusts its own view: 1 as long as its
 	// ticks are at most 100 ms late, falling to 0 at 1 s.
 	Trust     float64       `json:"trust"`

@@ -12,8 +12,13 @@ type Advice struct {
 	// force.
 	Source Source
 
-	// Fresh is the number of stewards whose verdict is fresh.
-	Fresh int
+	// Fresh is the number of stewards whose verdict is fresh. Heard is about
+	// the local time at which the second newest of these was decided, and Lately
+	// says that there were two of late: stewards change, and until the new ones
+	// have spoken nobody is to run elsewhere.
+	Fresh  int
+	Heard  time.Duration
+	Lately bool
 
 	// Tag numbers the span of time during which Phi was unchanged; it grows
 	// by one whenever Phi changes. Era grows by one whenever advice stops

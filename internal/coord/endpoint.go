@@ -29,6 +29,7 @@ type Endpoint struct {
 	passed  atomic.Uint64 // see Admit
 	pushed  atomic.Int64  // see PushedBack
 	place   atomic.Pointer[Place]
+	ownPath atomic.Pointer[func() bool]
 	totals  []totalsShard
 
 	mu    sync.Mutex // guards okAcc, sent and publishing

@@ -15,6 +15,21 @@ func (e *Endpoint) Locate(p Place) {
 	}
 }
 
+// TellOwnPath sets what knows whether this member's own path to the endpoint is
+// broken. The first call wins.
+func (e *Endpoint) TellOwnPath(f func() bool) {
+	if e != nil {
+		e.ownPath.CompareAndSwap(nil, &f)
+	}
+}
+
+// OwnPathBroken reports whether this member fails to reach the endpoint while the
+// cluster, which has heard of it, finds nothing amiss.
+func (e *Endpoint) OwnPathBroken() bool {
+	f := e.ownPath.Load()
+	return f != nil && (*f)()
+}
+
 // Share is a chance as it travels: a fraction in steps of 1/255.
 type Share uint8
 

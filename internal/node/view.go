@@ -16,6 +16,8 @@ const (
 	validTrouble = 5 * time.Second
 	validClosed  = 15 * time.Second
 	holdFor      = 10 * time.Second // the last phi < 1 is kept this long
+	lately       = 5 * time.Second  // stewards who are heard no more are waited for this long
+	heardStep    = time.Second      // in which Advice.Heard moves on
 )
 
 // view is what a node knows of one endpoint: the newest verdict of each steward,
@@ -29,6 +31,9 @@ type view struct {
 
 	advice coord.Advice
 	l0     time.Duration
+
+	coordinated   bool // two verdicts have been fresh,
+	coordinatedAt time.Duration
 
 	// While fewer than two verdicts are fresh, phi is held and then fades.
 	lost   bool
@@ -191,7 +196,12 @@ func (v *view) next(now time.Duration, members int, amiss bool) coord.Advice {
 		return &f[1]
 	}
 	v.l0 = second(func(a, b *wire.VerdictRow) int { return cmp.Compare(a.L0, b.L0) }).row.L0
-	a := coord.Advice{Fresh: n}
+	slices.SortStableFunc(f, func(a, b held) int { return cmp.Compare(b.asOf, a.asOf) })
+	a := coord.Advice{Fresh: n, Heard: f[1].asOf, Lately: true}
+	if was := v.advice.Heard; a.Heard > was && a.Heard-was < heardStep {
+		a.Heard = was // or it would be published at every tick
+	}
+	v.coordinated, v.coordinatedAt = true, now
 	a.Thr = second(func(a, b *wire.VerdictRow) int { return cmp.Compare(a.Thr, b.Thr) }).row.Thr
 	a.Mode = second(func(a, b *wire.VerdictRow) int { return cmp.Compare(b.Mode, a.Mode) }).row.Mode
 	by := second(func(a, b *wire.VerdictRow) int { return cmp.Compare(a.Phi, b.Phi) })
@@ -210,7 +220,10 @@ func (v *view) next(now time.Duration, members int, amiss bool) coord.Advice {
 // then doubles each second until nothing is left of it; retries are off. A pushback
 // has an end of its own.
 func (v *view) fade(now time.Duration, fresh int) coord.Advice {
-	a := coord.Advice{Phi: coord.PhiFull, Fresh: fresh, Thr: v.advice.Thr, Until: notYet(now, v.advice.Until)}
+	a := coord.Advice{
+		Phi: coord.PhiFull, Fresh: fresh, Thr: v.advice.Thr, Until: notYet(now, v.advice.Until),
+		Lately: v.coordinated && now-v.coordinatedAt < lately,
+	}
 	if !v.lost {
 		v.lost, v.lostAt, v.heldAt = true, now, v.advice.Phi
 	}

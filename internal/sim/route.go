@@ -65,11 +65,19 @@ func (c *ours) nearest(i int) int {
 	return i
 }
 
+// stays reports whether what fails stays at home but for what the stewards say: they
+// are heard, and it is not the member's own path that is broken.
+func (c *ours) stays() bool {
+	adv := c.eps[c.env.Home].Advice()
+	return len(c.eps) > 1 && adv.Lately && !c.breakers[c.env.Home].OwnPath(adv)
+}
+
 // instead is where to turn when a local breaker has refused.
 func (c *ours) instead(tried, passed uint64) int {
+	stay := c.stays()
 	for _, skip := range []uint64{tried | passed, passed} {
 		for i := range c.eps {
-			if at := c.nearest(i); skip&(1<<at) == 0 {
+			if at := c.nearest(i); skip&(1<<at) == 0 && (!stay || at == c.env.Home) {
 				return at
 			}
 		}
@@ -79,7 +87,7 @@ func (c *ours) instead(tried, passed uint64) int {
 
 // next is where a retry may go, and in which mode; -1 for nowhere.
 func (c *ours) next(now time.Duration, tried uint64) (int, coord.Mode) {
-	stay := c.eps[c.env.Home].Advice().Coordinated()
+	stay := c.stays()
 	for _, pass := range []struct{ alone, again bool }{{false, false}, {false, true}, {true, false}, {true, true}} {
 		for i := range c.eps {
 			at := c.nearest(i)

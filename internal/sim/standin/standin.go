@@ -103,6 +103,7 @@ type Breaker struct {
 	generation uint64
 	state      State
 	since      time.Duration
+	broken     time.Duration // when it opened after it had last been closed
 	window     window
 	bad        bool // the trip condition holds,
 	badSince   time.Duration
@@ -208,6 +209,12 @@ func (b *Breaker) State(now time.Duration) State {
 	return b.state
 }
 
+// OwnPath reports whether the member's own path is broken, as breaker.OwnPath does.
+func (b *Breaker) OwnPath(a *coord.Advice) bool {
+	a = heard(a)
+	return a.Coordinated() && !a.InForce() && b.era == a.Era && b.state != Closed && a.Heard > b.broken
+}
+
 // probed ends a probe.
 func (b *Breaker) probed(now time.Duration, o coord.Outcome) {
 	b.probing = false
@@ -281,6 +288,9 @@ func (b *Breaker) advance(now time.Duration) {
 // turn begins a generation.
 func (b *Breaker) turn(now time.Duration, s State) {
 	b.generation++
+	if s == Open && b.state == Closed {
+		b.broken = now
+	}
 	b.state, b.since = s, now
 	b.window.clear()
 	b.bad, b.probing = false, false
