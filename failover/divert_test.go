@@ -1,0 +1,177 @@
+package failover_test
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/murmuration-go/murmuration/breaker"
+	"github.com/murmuration-go/murmuration/failover"
+	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/retry"
+)
+
+// room is advice on an endpoint elsewhere that takes a share of what fails at home.
+func room(share float64) coord.Advice {
+	a := allWell
+	a.Sigma = coord.ShareOf(share)
+	return a
+}
+
+// A call that fails or is dimmed at home makes one final attempt where there is
+// room, the nearest first, at no cost and at once. Where there is none it stays.
+func TestDiverted(t *testing.T) {
+	dimmed := dimmedOut
+	dimmed.Fresh, dimmed.Lately = 3, true
+	off := retriesOff
+	off.Fresh, off.Lately = 3, true
+	for name, tc := range map[string]struct {
+		a, b, c coord.Advice
+		down    []string
+		went    []string
+		ok      bool
+		tokens  float64 // spent
+	}{
+		"all is well":                          {allWell, room(1), room(1), nil, []string{"a"}, true, 0},
+		"fails at home":                        {allWell, room(1), room(1), []string{"a"}, []string{"a", "b"}, true, 0},
+		"no room":                              {allWell, room(0), room(0), []string{"a"}, []string{"a", "a", "a"}, false, 2},
+		"room further away only":               {allWell, room(0), room(1), []string{"a"}, []string{"a", "c"}, true, 0},
+		"fails there too":                      {allWell, room(1), room(1), []string{"a", "b"}, []string{"a", "b"}, false, 0},
+		"dimmed at home":                       {dimmed, room(1), room(1), nil, []string{"b"}, true, 0},
+		"dimmed at home, no room":              {dimmed, room(0), room(0), nil, nil, false, 0},
+		"dimmed at home, fails there":          {dimmed, room(1), room(1), []string{"b"}, []string{"b"}, false, 0},
+		"retries are off at home":              {off, room(1), room(1), []string{"a"}, []string{"a", "b"}, true, 0},
+		"retries are off at home, and no room": {off, room(0), room(0), []string{"a"}, []string{"a"}, false, 0},
+		"the room is dimmed by now":            {allWell, dimmed, room(1), []string{"a"}, []string{"a", "c"}, true, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, s := inCluster("a", "b", "c")
+				c.Retry.BaseDelay, c.Budget = time.Second, retry.BudgetConfig{Ratio: -1, Burst: 10}
+				var from, to string
+				c.Hooks.Diverted = func(_ context.Context, _, f, t string) { from, to = f, t }
+				g := group(t, c)
+				advise(s, "a", tc.a)
+				advise(s, "b", tc.b)
+				advise(s, "c", tc.c)
+				before := g.Explain().BudgetTokens
+				start := time.Now()
+				went, err := call(t, g, tc.down...)
+				if !slices.Equal(went, tc.went) || (err == nil) != tc.ok {
+					t.Errorf("went to %q: %v; want %q, well %v", went, err, tc.went, tc.ok)
+				}
+				if spent := before - g.Explain().BudgetTokens; spent != tc.tokens && tc.a.Mode != coord.RetryNone {
+					t.Errorf("%v tokens spent, want %v", spent, tc.tokens)
+				}
+				diverted := slices.Contains(went, "b") || slices.Contains(went, "c")
+				if diverted && (time.Since(start) > 0 || from != "a" || to != went[len(went)-1]) || !diverted && from != "" {
+					t.Errorf("diverted from %q to %q after %v", from, to, time.Since(start))
+				}
+				var open *breaker.OpenError
+				if len(tc.went) == 0 && !errors.As(err, &open) {
+					t.Errorf("refused by %v", err)
+				}
+				if len(tc.went) > 0 && !tc.ok {
+					var e *retry.Error
+					if !errors.As(err, &e) || e.Attempts != len(tc.went) {
+						t.Errorf("failed with %v", err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// As many calls are diverted as there is room for, and all that could be count as
+// need.
+func TestShareIsKept(t *testing.T) {
+	c, s := inCluster("a", "b")
+	g := group(t, c)
+	advise(s, "a", retriesOff)
+	advise(s, "b", room(.3))
+	const n = 4000
+	diverted := 0
+	for range n {
+		if went, _ := call(t, g, "a"); slices.Contains(went, "b") {
+			diverted++
+		}
+	}
+	if got, want := float64(diverted)/n, coord.ShareOf(.3).Float(); math.Abs(got-want) > 5*math.Sqrt(want*(1-want)/n) {
+		t.Errorf("%.3f of the calls were diverted, want %.3f", got, want)
+	}
+	a, b := s.Endpoint("a").Sample(), s.Endpoint("b").Sample()
+	if a.Flow.Need != n || a.Flow.Sent != n || b.Flow.Sent != uint64(diverted) || b.Totals.Demand != 0 || b.Totals.Retries != 0 {
+		t.Errorf("counted %+v at home, %+v elsewhere", a, b)
+	}
+	if a.Place.Away || !b.Place.Away {
+		t.Errorf("located at %+v and %+v", a.Place, b.Place)
+	}
+}
+
+// What may not be sent again is not diverted, nor is what has no time left.
+func TestNotDiverted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s := inCluster("a", "b")
+		g := group(t, c)
+		advise(s, "a", allWell)
+		advise(s, "b", room(1))
+		went := 0
+		err := g.Do(t.Context(), func(context.Context, failover.Endpoint) error {
+			went++
+			return retry.Permanent(errDown)
+		})
+		if went != 1 || !errors.Is(err, errDown) {
+			t.Errorf("a permanent error: %d attempts, %v", went, err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		went = 0
+		err = g.Do(ctx, func(ctx context.Context, _ failover.Endpoint) error {
+			went++
+			<-ctx.Done()
+			return errDown
+		})
+		if went != 1 || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("no time left: %d attempts, %v", went, err)
+		}
+		if got := s.Endpoint("a").Sample().Flow.Need; got != 0 {
+			t.Errorf("%d calls count as need", got)
+		}
+	})
+}
+
+// A member whose own breaker has opened stays at home until two stewards have
+// spoken since then and found nothing amiss; then it moves itself.
+func TestOwnPath(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Minute)
+		c, s := inCluster("a", "b")
+		g := group(t, c)
+		well := allWell
+		well.Heard = coord.Now()
+		advise(s, "a", well)
+		advise(s, "b", allWell)
+		trip(g, "a")
+		time.Sleep(3 * time.Second) // the condition must hold for a while
+		trip(g, "a")
+		if !opened(t, g, "a") {
+			t.Fatal("the breaker is not open")
+		}
+		if went, err := call(t, g); len(went) > 0 || !errors.Is(err, breaker.ErrOpen) || s.Endpoint("a").OwnPathBroken() {
+			t.Errorf("before the stewards have spoken: went to %q, %v", went, err)
+		}
+		time.Sleep(time.Second)
+		well.Heard = coord.Now()
+		advise(s, "a", well)
+		wants(t, g, true, []string{"b"})
+		if !s.Endpoint("a").OwnPathBroken() {
+			t.Error("its own path is not told to be broken")
+		}
+		advise(s, "a", coord.Advice{Phi: coord.PhiFull}) // nobody is heard any more: as alone
+		wants(t, g, true, []string{"b"})
+	})
+}
