@@ -4,8 +4,12 @@
 // A Group holds a service's endpoints, a breaker for each, one retry policy and
 // one retry budget. A call goes to the nearest endpoint; one that its breaker
 // refuses is passed over at no cost; a retry prefers an endpoint not yet tried.
-// In a cluster, what the advice dims is refused at once with a
-// *breaker.OpenError that says who decided and why.
+//
+// In a cluster first tries go home, to the nearest endpoints, and stay there: what
+// fails or is dimmed makes one final attempt elsewhere as far as the cluster knows
+// of room there, at once and for no token. What nobody has room for ends with the
+// endpoint's own error, or is refused at once with a *breaker.OpenError that says
+// who decided and why. Where the cluster is not heard each client is on its own.
 package failover
 
 import (
