@@ -48,7 +48,7 @@ func value[T any](ctx context.Context, g *Group, fn func(context.Context, Endpoi
 		return v, ErrClosed
 	}
 	ctx, began := g.policy.Hooks.Begin(ctx, g.service)
-	w := way{routes: g.routes.Load(), call: retry.Begin(&g.policy)}
+	w := way{routes: g.present(), call: retry.Begin(&g.policy)}
 	w.at = w.first()
 	for {
 		var got T

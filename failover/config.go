@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/murmuration-go/murmuration/breaker"
 	"github.com/murmuration-go/murmuration/internal/coord"
@@ -77,6 +78,11 @@ type Config struct {
 	// Breaker configures the breaker of each endpoint. Service, Cluster and,
 	// if zero, AttemptTimeout are filled in.
 	Breaker breaker.Config
+
+	// DrainOver is how long it takes until an endpoint that is drained gets no
+	// calls any more: its share of them falls evenly. Zero means 10 s; negative
+	// means at once.
+	DrainOver time.Duration
 
 	// Hooks are told what the group does.
 	Hooks Hooks

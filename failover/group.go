@@ -15,13 +15,18 @@ package failover
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/murmuration-go/murmuration/breaker"
 	"github.com/murmuration-go/murmuration/internal/coord"
 	"github.com/murmuration-go/murmuration/retry"
 )
+
+// drainOver is the default of Config.DrainOver.
+const drainOver = 10 * time.Second
 
 // ErrClosed is what calls of a closed Group get.
 var ErrClosed = errors.New("failover: group is closed")
@@ -78,18 +83,50 @@ func (g *Group) setRoutes(list []Endpoint, old *routes) {
 		}
 		targets[i] = t
 	}
-	g.route(targets)
+	g.routes.Store(g.route(targets))
 }
 
 // route makes routes of targets, and tells the cluster how this process stands to
 // them.
-func (g *Group) route(targets []*target) {
+func (g *Group) route(targets []*target) *routes {
 	r := newRoutes(g.zone, targets)
 	r.spills = len(r.home) < len(targets) && coord.Present(g.config.Cluster)
 	for i, t := range r.targets {
 		t.breaker.Locate(g.zone, !r.isHome(i), t.Capacity)
 	}
+	return r
+}
+
+// drain makes the routes of targets gradually the present ones.
+func (g *Group) drain(before *routes, targets []*target) {
+	r := g.route(targets)
+	if g.config.DrainOver >= 0 {
+		r.before, r.since = before, coord.Now()
+	}
 	g.routes.Store(r)
+}
+
+// present returns the routes for a call. While an endpoint is being drained they are
+// the ones before, ever less often.
+func (g *Group) present() *routes {
+	r := g.routes.Load()
+	if r.before == nil {
+		return r
+	}
+	over := g.config.DrainOver
+	if over == 0 {
+		over = drainOver
+	}
+	gone := coord.Now() - r.since
+	switch {
+	case gone >= over:
+		done := *r
+		done.before = nil
+		g.routes.CompareAndSwap(r, &done)
+	case rand.Float64()*float64(over) >= float64(gone):
+		return r.before
+	}
+	return r
 }
 
 func (r *routes) find(name string) *target {
@@ -118,9 +155,10 @@ func (g *Group) Update(endpoints []Endpoint) error {
 	return nil
 }
 
-// Drain takes an endpoint out of use: no call turns to it any more, while those
-// under way end there. Update brings it back. Draining the last endpoint that
-// is left in use is an error.
+// Drain takes an endpoint out of use: over Config.DrainOver its calls move to where
+// they go without it, and then none turns to it any more, while those under way end
+// there. Update brings it back. Draining the last endpoint that is left in use is
+// an error.
 func (g *Group) Drain(endpoint string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -141,7 +179,7 @@ func (g *Group) Drain(endpoint string) error {
 	if left == 0 {
 		return fmt.Errorf("failover: endpoint %q is the last one of service %q; draining it would leave none", endpoint, g.service)
 	}
-	g.route(targets)
+	g.drain(r, targets)
 	return nil
 }
 

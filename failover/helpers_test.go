@@ -32,7 +32,7 @@ func siblings(c *failover.Config) {
 // quick is a configuration without waits and with a roomy budget, so that only
 // the choice of endpoints is seen. The first endpoint is the nearest.
 func quick(names ...string) failover.Config {
-	c := failover.Config{Endpoints: named(names...)}
+	c := failover.Config{Endpoints: named(names...), DrainOver: -1}
 	for i := range c.Endpoints {
 		c.Endpoints[i].Priority = i
 	}

@@ -3,6 +3,7 @@ package failover
 import (
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"github.com/murmuration-go/murmuration/breaker"
 	"github.com/murmuration-go/murmuration/retry"
@@ -20,6 +21,10 @@ type routes struct {
 	homes   uint64    // the same as bits
 	weights []float64 // running sum, parallel to home
 	spills  bool      // there are others, and a cluster
+
+	// While an endpoint is being drained: the routes before, and since when.
+	before *routes
+	since  time.Duration
 }
 
 type target struct {

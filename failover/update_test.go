@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -163,4 +165,42 @@ func TestConcurrentUse(t *testing.T) {
 	if !slices.Equal(names, []string{"b", "c", "d"}) { // the list of the last update
 		t.Errorf("the endpoints are %q", names)
 	}
+}
+
+// An endpoint that is drained loses its calls bit by bit.
+func TestDrainIsGentle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := quick("a", "b")
+		c.DrainOver = 0
+		g := group(t, c)
+		share := func() float64 {
+			const n = 1000
+			at := 0
+			for range n {
+				went, err := call(t, g)
+				if err != nil || len(went) != 1 {
+					t.Fatalf("went to %q: %v", went, err)
+				}
+				if went[0] == "a" {
+					at++
+				}
+			}
+			return float64(at) / n
+		}
+		if err := g.Drain("a"); err != nil {
+			t.Fatal(err)
+		}
+		if !state(t, g, "a").Drained {
+			t.Error("not told to be drained")
+		}
+		for s, want := range []float64{1, .9, .8, .7, .6, .5, .4, .3, .2, .1, 0, 0} {
+			if got := share(); got < want-.08 || got > want+.08 {
+				t.Errorf("after %d s a has %.2f of the calls, want %.2f", s, got, want)
+			}
+			time.Sleep(time.Second)
+		}
+		if err := g.Update(c.Endpoints); err != nil || share() != 1 {
+			t.Errorf("a is not back: %v", err)
+		}
+	})
 }
