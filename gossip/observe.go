@@ -1,0 +1,57 @@
+package gossip
+
+import (
+	"slices"
+	"time"
+)
+
+// observe brings Health up to date and tells of a change of mode.
+func (d *driver) observe(now time.Duration) {
+	delay := slices.Max(d.delays[:])
+	s := situation{members: max(len(d.members), 1), trust: trustOf(delay), delay: delay}
+	h := Health{
+		Name: d.c.name, Members: s.members, Services: len(d.order), Coverage: 1,
+		Trust: s.trust, TickDelay: delay, LateTicks: d.sum.lateTicks, LostTicks: d.sum.lostTicks,
+		Sent: d.sum.sent, Cast: d.sum.cast, SendErrors: d.sum.sendErrors,
+	}
+	fresh, want := 0, 0
+	for _, svc := range d.order {
+		for _, u := range svc.endpoints {
+			if !u.inUse {
+				continue
+			}
+			if u.ep.OwnPathBroken() {
+				h.OwnPaths = append(h.OwnPaths, svc.name+"/"+u.ep.Name())
+			}
+			n := u.ep.Advice().Fresh
+			fresh += min(n, expected(s.members))
+			want += expected(s.members)
+			s.endpoints++
+			if n < 2 {
+				s.short++
+			}
+		}
+	}
+	slices.Sort(h.OwnPaths)
+	h.Endpoints = s.endpoints
+	if want > 0 {
+		h.Coverage = float64(fresh) / float64(want)
+	}
+	s.left, s.alone = d.c.solitude()
+	s.alone.met = d.met
+	mode, reason := s.judge()
+	if mode == ModeAlone {
+		h.Coverage = 0
+	}
+	from := d.mood.mode
+	changed := d.mood.move(now, mode, reason)
+	if changed {
+		d.since = time.Now()
+	}
+	h.Mode, h.Reason, h.Since = d.mood.mode, d.mood.reason, d.since
+	d.c.setHealth(h, d.node.Stats(), d.sum.prunedCasts)
+	d.mood.say(d.c.cfg.Logger, now, changed, from, &s)
+	if f := d.c.cfg.Hooks.ModeChange; f != nil && changed {
+		f(from, d.mood.mode, d.mood.reason)
+	}
+}
