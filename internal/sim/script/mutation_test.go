@@ -75,7 +75,7 @@ func TestMutants(t *testing.T) {
 			}
 			write(t, filepath.Join(dir, "overlay.json"), overlay)
 			cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-overlay", filepath.Join(dir, "overlay.json"), "-run", "^TestSoak$", ".")
-			cmd.Env = append(os.Environ(), "MUTANT=1", "SEEDS=400", "START=1")
+			cmd.Env = append(os.Environ(), "MUTANT="+m.guarantee, "SEEDS=400", "START=1")
 			out, err := cmd.CombinedOutput()
 			if err == nil {
 				t.Fatalf("400 seeds found nothing wrong with it")

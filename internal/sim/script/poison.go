@@ -64,7 +64,7 @@ func (v venom) count() uint64 {
 
 // loan makes up a wish for a loan or, unasked, a loan, now and then.
 func (v venom) loan(self string) []byte {
-	if v.IntN(4) > 0 {
+	if v.IntN(12) > 0 {
 		return nil
 	}
 	l := &wire.Loan{Origin: wire.Origin{Member: self, Incarnation: v.count(), Seq: v.count()}, Service: "svc", Nonce: v.count()}
