@@ -13,7 +13,7 @@ func (c *ours) elsewhere(now time.Duration, t *ticket) bool {
 	if len(c.eps) == 1 || c.options.Alone {
 		return false
 	}
-	c.eps[c.env.Home].Needed(c.rand.Uint32())
+	c.eps[c.env.Home].Needed(0)
 	for i := 1; i < len(c.eps); i++ {
 		at := c.nearest(i)
 		adv := c.eps[at].Advice()
