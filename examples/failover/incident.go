@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+)
+
+// fleet is the zones, the members and what they do.
+type fleet struct {
+	settings
+	zones   []*zone
+	members []*member
+	book    book
+}
+
+// incident runs it all, and says what came of it.
+func incident(ctx context.Context, s settings, v *view) (*report, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	f := &fleet{settings: s}
+	defer f.close()
+	if err := f.gather(ctx); err != nil {
+		return nil, err
+	}
+	start := time.Now().Add(100 * time.Millisecond)
+	f.book.start = start
+	for _, z := range f.zones {
+		z.start = start
+	}
+	v.note("%d members, zone a %.0f of %.0f calls a second, zone b %.0f of %.0f", s.members, s.demand[0], s.capacity[0], s.demand[1], s.capacity[1])
+	var drivers, calls sync.WaitGroup
+	for i, m := range f.members {
+		due := arrivals(s.seed, i, s.demand[m.zone]/float64(f.living(m.zone)), s.end())
+		drivers.Go(func() { f.book.drive(ctx, m, due, &calls) })
+	}
+	finished := make(chan struct{})
+	go func() {
+		drivers.Wait()
+		calls.Wait()
+		close(finished)
+	}()
+	v.watch(f, finished)
+	if ctx.Err() != nil {
+		return nil, errors.New("interrupted")
+	}
+	return f.report(), nil
+}
+
+// gather starts the servers and the members, and waits until these know each other.
+func (f *fleet) gather(ctx context.Context) error {
+	for i, name := range []string{"a", "b"} {
+		z := &zone{name: name, capacity: f.capacity[i], start: time.Now()}
+		if name == "a" {
+			z.fault = fault{from: f.warm, to: f.warm + f.down, cold: f.cold, vanish: f.how == "vanish"}
+		}
+		if err := z.listen(f.grpc); err != nil {
+			return err
+		}
+		f.zones = append(f.zones, z)
+	}
+	share := f.demand[0] / (f.demand[0] + f.demand[1])
+	inA := min(max(int(math.Round(share*float64(f.settings.members))), 1), f.settings.members-1)
+	var seeds []string
+	for i := range f.settings.members {
+		at := 0
+		if i >= inA {
+			at = 1
+		}
+		m, err := newMember(ctx, f.settings, f.zones, at, seeds)
+		if err != nil {
+			return err
+		}
+		f.members = append(f.members, m)
+		if m.cluster != nil && len(seeds) < 3 {
+			seeds = append(seeds, m.cluster.Addr())
+		}
+	}
+	return f.meet(ctx)
+}
+
+// meet waits until every member knows of all others.
+func (f *fleet) meet(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, 30*time.Second, errors.New("the members have not found each other in 30 s"))
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for i, m := range f.members {
+		for m.cluster != nil && m.cluster.Health().Members < len(f.members) {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return fmt.Errorf("member %d: %w", i, context.Cause(ctx))
+			}
+		}
+	}
+	return nil
+}
+
+// living is how many members live in a zone.
+func (f *fleet) living(zone int) int {
+	n := 0
+	for _, m := range f.members {
+		if m.zone == zone {
+			n++
+		}
+	}
+	return n
+}
+
+// close ends the members and the zones. The members of a cluster are closed side by
+// side, since each may be waiting for another.
+func (f *fleet) close() {
+	var ends sync.WaitGroup
+	for _, m := range f.members {
+		ends.Go(m.close)
+	}
+	ends.Wait()
+	for _, z := range f.zones {
+		z.close()
+	}
+}

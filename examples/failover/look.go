@@ -1,0 +1,6 @@
+package main
+
+// look says what to look at.
+func (r *report) look(s settings) string {
+	return ""
+}
