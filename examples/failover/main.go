@@ -77,7 +77,7 @@ func main() {
 		_ = json.NewEncoder(os.Stdout).Encode(r)
 		return
 	}
-	r.table(os.Stdout, s)
+	r.table(os.Stdout)
 }
 
 func (s settings) check() error {

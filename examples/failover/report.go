@@ -1,11 +1,8 @@
 package main
 
 import (
-	"fmt"
-	"io"
 	"math"
 	"slices"
-	"text/tabwriter"
 	"time"
 )
 
@@ -175,26 +172,4 @@ func turnedAway(calls []call) refusals {
 		r.P99MS = round(1000 * took[len(took)*99/100].Seconds())
 	}
 	return r
-}
-
-func (r *report) table(w io.Writer, s settings) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "\ta's users\tb's users\tgone to b\trefused\tload on a, 1 s\t5 s\tload on b, 1 s\t5 s\t")
-	for _, p := range r.Phases {
-		fmt.Fprintf(t, "%s, %.0f s\t%.3f\t%.3f\t%d\t%d\t%.2f\t%.2f\t%.2f\t%.2f\t\n", p.Name, p.ToS-p.FromS,
-			p.A.Goodput, p.B.Goodput, p.A.Diverted, p.A.Refused+p.B.Refused, p.LoadA1, p.LoadA5, p.LoadB1, p.LoadB5)
-	}
-	_ = t.Flush()
-	done := "never"
-	if r.Shift.DoneS != nil {
-		done = fmt.Sprintf("%.1f s", *r.Shift.DoneS)
-	}
-	fmt.Fprintf(w, "\nb has room for %.0f of a's calls a second, up to three quarters of its capacity; %.0f a second succeeded\n"+
-		"there, and nine tenths of that after %s.\n", r.Shift.Room, r.Shift.Reached, done)
-	if n := r.Refusals; n.Count > 0 {
-		fmt.Fprintf(w, "%d calls were refused with nothing sent, half of them within %.3f ms and 99 %% within %.2f ms;\n"+
-			"%d by an error that says why, the last one:\n  %s\n", n.Count, n.MedianMS, n.P99MS, n.Typed, n.Example)
-	}
-	fmt.Fprintf(w, "\na's users, b's users: the share of their calls that succeeded; load: requests that arrived, over the capacity\n"+
-		"of the whole zone, the most in any second and any 5 s. Seed %d; calls were made at most %.0f ms late.\n\n%s", r.Seed, r.LateMS, r.look(s))
 }
