@@ -81,11 +81,12 @@ func (v *view) show(f *fleet, now time.Duration) {
 	v.erase()
 	fmt.Fprintf(v.w, "%5.1f s  %s\n", now.Seconds(), name)
 	for i, m := range at {
-		fmt.Fprintf(v.w, "  %s %s %4.0f/s of %3.0f   served %4.0f/s   its users: ok %3.0f %%, %3.0f/s go elsewhere, %3.0f/s refused, phi %.2f (%v)\n",
-			f.zones[i].name, bar(m, f.capacity[i]), m.offered, m.capacity, m.served, 100*m.ok, m.away, m.refused, m.phi, m.by)
+		fmt.Fprintf(v.w, "  %s  %s\n     %4.0f/s of %3.0f, served %4.0f/s, phi %.2f by %v; its users: ok %3.0f %%\n",
+			f.zones[i].name, bar(m, f.capacity[i]), m.offered, m.capacity, m.served, m.phi, m.by, 100*m.ok)
 	}
-	fmt.Fprintf(v.w, "  # served  + offered beyond that  . capacity left  | full capacity  > more than fits here\n")
-	v.lines = 4
+	fmt.Fprintf(v.w, "  of a's users' calls %3.0f/s go to b, %3.0f/s are refused with nothing sent\n", at[0].away, at[0].refused)
+	fmt.Fprintf(v.w, "  # served  + offered beyond that  . capacity left  | whole capacity\n")
+	v.lines = 1 + 2*len(at) + 2
 }
 
 // moment is the last second of a zone.
