@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -19,14 +20,14 @@ func (r *report) table(w io.Writer) {
 	if r.Shift.DoneS != nil {
 		done = fmt.Sprintf("%.1f s", *r.Shift.DoneS)
 	}
-	fmt.Fprintf(w, "\nb has room for %.0f of a's calls a second, up to three quarters of its capacity; %.0f a second succeeded\n"+
-		"there, and nine tenths of that after %s.\n", r.Shift.Room, r.Shift.Reached, done)
+	fmt.Fprintf(w, "\nb has room for %.0f of a's calls a second, up to three quarters of its capacity. %.0f a second succeeded there\n"+
+		"in the second half of a's outage, nine tenths of that %s after a's death.\n", r.Shift.Room, r.Shift.Reached, done)
 	if n := r.Refusals; n.Count > 0 {
 		fmt.Fprintf(w, "%d calls were refused with nothing sent, half of them within %.3f ms and 99 %% within %.2f ms;\n"+
 			"%d by an error that says why, the last one:\n  %s\n", n.Count, n.MedianMS, n.P99MS, n.Typed, n.Example)
 	}
 	fmt.Fprintf(w, "\na's users, b's users: the share of their calls that succeeded; load: requests that arrived, over the capacity\n"+
-		"of the whole zone, the most in any second and any 5 s. Seed %d; calls were made at most %.0f ms late.\n\n%s", r.Seed, r.LateMS, r.look())
+		"of the whole zone, the most in any second and any 5 s. Seed %d; calls were made at most %.0f ms late.\n\n%s\n", r.Seed, r.LateMS, r.look())
 }
 
 // look says what to look at, by what the figures of this run are.
@@ -43,13 +44,20 @@ func (r *report) look() string {
 			"clients wait, it works for nobody; their breakers take turns then, all of them open or all of them not.\n"+
 			"Run the same without -alone. Where b has room for all of a's users, being alone wins: -alone -capacity-b 300.", lost, loads)
 	}
-	fails := "Where a refuses by itself, at once, what does not fit in b ends with a's own answer: dimming would save nothing."
-	if dead.A.Refused > 0 {
-		fails = "What does not fit in b is refused before anything is sent, while a few calls go on probing a."
+	lines := []string{fmt.Sprintf("What to look at: %d calls of b's users failed from a's death on, and b got at most %.2f of its capacity in a second.", lost, loads)}
+	if served := fmt.Sprintf("Of a's users %.0f %% were served while it was dead", 100*dead.A.Goodput); r.Shift.Reached < .7*r.Shift.Room {
+		lines = append(lines, served+". More would fit: what b gets grows with what it has been seen to bear.")
+	} else {
+		lines = append(lines, served+"; there is no room for many more.")
 	}
-	return fmt.Sprintf("What to look at: %d calls of b's users failed from a's death on, and b got at most %.2f of its capacity in a\n"+
-		"second. Of a's users %.0f %% are served while it is dead; no more would fit. %s\n"+
-		"When a is back, cold, it gets no more than it can bear; that it is whole again takes some seconds to find out.\n"+
-		"Run the same with -alone. Where b has room for all of a's users, -alone wins: try -capacity-b 300 with both.",
-		lost, loads, 100*dead.A.Goodput, fails)
+	if dead.A.Refused == 0 {
+		lines = append(lines,
+			"a refused by itself and at once, so that what does not fit in b ended with a's own answer: dimming would save nothing.",
+			"Nobody held back when a was back, cold; the cluster saw it overrun, let a part through, and more step by step.")
+	} else {
+		lines = append(lines,
+			"What does not fit in b was refused before anything was sent, while a few calls went on probing a.",
+			"When a was back, cold, it got more step by step, as those succeeded.")
+	}
+	return strings.Join(append(lines, "Run the same with -alone. Where b has room for all of a's users, -alone wins: try -capacity-b 300 with both."), "\n")
 }
