@@ -89,9 +89,11 @@ func show(ctx context.Context, w io.Writer, rate float64, while time.Duration) (
 		case "one is stopped":
 			one.stop()
 		case "one is back":
-			if one, err = serve("one", one.addr); err != nil {
+			again, err := serve("one", one.addr)
+			if err != nil {
 				return nil, err
 			}
+			one = again
 		case "both are stopped":
 			one.stop()
 			two.stop()
