@@ -167,8 +167,8 @@ func (f *fleet) run(ctx context.Context, rate float64) (stop func()) {
 // its retries cost, and nearly all loans come before its waits end. Then all see
 // everything fail: they ask a few times, and no more once the verdict is out.
 func TestLoansArriveInTime(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes some seconds of twenty members")
+	if testing.Short() || racing {
+		t.Skip("takes some seconds of twenty members, and times them")
 	}
 	f := newFleet(t, 20)
 	stop := f.run(t.Context(), 20)

@@ -47,12 +47,20 @@ func TestIncident(t *testing.T) {
 			if 4*us.AttemptsDown > plain.AttemptsDown {
 				t.Errorf("%d attempts reached the stalled server, of plain retries %d", us.AttemptsDown, plain.AttemptsDown)
 			}
+			if us.LateMS > starved {
+				t.Logf("calls were made up to %.0f ms late: this machine is too busy to compare goodput", us.LateMS)
+				return
+			}
 			if us.RecoveryS == nil || us.Goodput <= plain.Goodput || us.Goodput <= results[1].Goodput {
 				t.Errorf("goodput %v (plain retries %v, default breaker %v), recovery %v", us.Goodput, plain.Goodput, results[1].Goodput, us.RecoveryS)
 			}
 		})
 	}
 }
+
+// starved is how late calls may be made, in milliseconds, for goodput to mean
+// anything.
+const starved = 150
 
 func TestSettings(t *testing.T) {
 	bad := settings{members: 0, stall: -1, capacity: 0, load: 9, chaos: []string{"kill-all"}}

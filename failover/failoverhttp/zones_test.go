@@ -88,8 +88,8 @@ var errUnavailable = errors.New("unavailable")
 // twelve seconds, and not more; b's users lose nothing; and when a is back it has
 // all of its traffic again.
 func TestZoneDies(t *testing.T) {
-	if testing.Short() {
-		t.Skip("sixteen members and half a minute")
+	if testing.Short() || racing {
+		t.Skip("sixteen members and half a minute, and latencies that matter")
 	}
 	zones := []*zone{{name: "a", capacity: 150, demand: 120, members: 11}, {name: "b", capacity: 100, demand: 50, members: 5}}
 	var endpoints []failover.Endpoint
