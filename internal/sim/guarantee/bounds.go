@@ -27,7 +27,9 @@ const (
 // So is a cluster that was disturbed of late, one with several broken members, and
 // an endpoint at which only two are at home: a restriction takes two, and of two
 // members that call now and then each is for seconds the only one to report, whose
-// word binds nobody else; and if one of two is broken the other one is alone.
+// word binds nobody else; and if one of two is broken the other one is alone. Nor is
+// it looked at once bits have been flipped: of what a member passes on for others
+// that makes other words, by which a steward may fall silent to some for good.
 func (c *Checker) Sent(w *sim.World, m *sim.Member, service int, a *sim.Attempt) {
 	if a.Diverted {
 		return
@@ -40,7 +42,7 @@ func (c *Checker) Sent(w *sim.World, m *sim.Member, service int, a *sim.Attempt)
 	if !down || a.N > 1 || m.Node() == nil || m.Advice(service, a.Endpoint).Fresh < 2 {
 		return
 	}
-	if atHome(w, p) < 3 || liars(w) > 1 {
+	if atHome(w, p) < 3 || liars(w) > 1 || w.Garbled() {
 		return
 	}
 	grace := 12*time.Second + 6*w.Timeout()
