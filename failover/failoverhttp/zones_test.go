@@ -130,9 +130,12 @@ func TestZoneDies(t *testing.T) {
 		defer timer.Stop()
 		<-timer.C
 	}
+	late := time.Now().Add(time.Minute)
 	for _, c := range clusters {
 		for c.Health().Members < len(clusters) || c.Health().Mode != gossip.ModeCoordinated {
-			awhile(50 * time.Millisecond)
+			if awhile(50 * time.Millisecond); time.Now().After(late) {
+				t.Fatalf("the members do not find each other: %+v", c.Health())
+			}
 		}
 	}
 	awhile(8 * time.Second)
