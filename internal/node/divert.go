@@ -20,10 +20,6 @@ const (
 	// A steward that is new to its office takes over what the others remember.
 	planAdopts  = 10 * time.Second
 	planRecalls = 5 * time.Minute
-
-	// Endpoints without traffic are reported now and then, for as long as others
-	// of the service have some: the stewards are to know where else to turn.
-	idleTicks = 40
 )
 
 // planner is the state of a service's plan at one of its stewards.

@@ -51,23 +51,16 @@ func (n *Node) report(now time.Duration, samples []Samples, health uint8) {
 	}
 }
 
-// worthTelling picks the samples that are worth a row: those with traffic, and as
-// long as there is some now and then those without.
+// worthTelling picks the samples that are worth a row.
 func (n *Node) worthTelling(now time.Duration, s *service, samples []coord.Sample) []coord.Sample {
-	told, active := make([]bool, len(samples)), false
+	picked := make([]coord.Sample, 0, len(samples))
 	for i := range samples {
 		e := &samples[i]
 		if v := n.ownView(s, e.Endpoint); v != nil {
 			v.place = e.Place
-			told[i] = v.traffic(now, e)
-			active = active || v.seenTraffic && v.silent <= silentTicks
-		}
-	}
-	picked := make([]coord.Sample, 0, len(samples))
-	for i := range samples {
-		v := s.views[samples[i].Endpoint]
-		if told[i] || active && v != nil && v.silent%idleTicks == 1 {
-			picked = append(picked, samples[i])
+			if v.traffic(now, e) {
+				picked = append(picked, *e)
+			}
 		}
 	}
 	return picked
