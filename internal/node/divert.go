@@ -57,8 +57,8 @@ func (n *Node) divert(now time.Duration, s *service) {
 	}
 	for _, d := range s.dutyOrder {
 		good, zones := p.plan.Shares(d.endpoint)
-		if sharesNews(d.row.Zones, zones) {
-			d.changed = true
+		if sharesNews(d.told, zones) {
+			d.told, d.changed = zones, true
 		}
 		d.row.Good, d.row.Zones = good, zones
 	}
@@ -76,19 +76,26 @@ func healthOf(s wire.State) plan.Health {
 }
 
 // sharesNews reports whether what was told of an endpoint's shares is to be told
-// anew at once. Both are in order of the zones' names.
+// anew at once.
 func sharesNews(told, now []wire.ZoneShare) bool {
 	for _, z := range now {
-		was := 0.
-		if at := slices.IndexFunc(told, func(t wire.ZoneShare) bool { return t.Name == z.Name }); at >= 0 {
-			was = told[at].Sigma.Float()
+		if was := sigmaOf(told, z.Name); z.Sigma.Float() > shareRises*was+shareStep {
+			return true
 		}
-		is := z.Sigma.Float()
-		if is < shareFalls*was || is > shareRises*was+shareStep {
+	}
+	for _, z := range told { // also those that have come to nothing
+		if sigmaOf(now, z.Name) < shareFalls*z.Sigma.Float() {
 			return true
 		}
 	}
 	return false
+}
+
+func sigmaOf(zones []wire.ZoneShare, name string) float64 {
+	if at := slices.IndexFunc(zones, func(z wire.ZoneShare) bool { return z.Name == name }); at >= 0 {
+		return zones[at].Sigma.Float()
+	}
+	return 0
 }
 
 // remembered is what stewards have last said of an endpoint's part of the plan. It
@@ -104,11 +111,11 @@ type remembered struct {
 // second largest, and so of what each zone wants.
 func (v *view) remember(now time.Duration, fresh []held) {
 	var good [2]float64
-	v.known.zones = v.known.zones[:0]
+	var zones []wire.ZoneShare
 	for i := range fresh {
 		largest(&good, fresh[i].row.Good)
 		for _, z := range fresh[i].row.Zones {
-			if slices.ContainsFunc(v.known.zones, func(k wire.ZoneShare) bool { return k.Name == z.Name }) || len(v.known.zones) == wire.MaxZones {
+			if slices.ContainsFunc(zones, func(k wire.ZoneShare) bool { return k.Name == z.Name }) || len(zones) == wire.MaxZones {
 				continue
 			}
 			var memory [2]float64
@@ -119,11 +126,11 @@ func (v *view) remember(now time.Duration, fresh []held) {
 					}
 				}
 			}
-			v.known.zones = append(v.known.zones, wire.ZoneShare{Name: z.Name, Memory: memory[1]})
+			zones = append(zones, wire.ZoneShare{Name: z.Name, Memory: memory[1]})
 		}
 	}
-	if v.known.good = good[1]; v.known.good > 0 || len(v.known.zones) > 0 {
-		v.known.at = now
+	if good[1] > 0 || len(zones) > 0 { // or those who have just come to office know nothing yet
+		v.known = remembered{good[1], zones, now}
 	}
 }
 

@@ -23,9 +23,10 @@ type duty struct {
 	endpoint string
 	voices   voices // of reporters
 	law      *law.Steward
-	row      wire.VerdictRow // as decided last
-	decided  law.Decision    // the same in the law's words
-	changed  bool            // and nobody has been told
+	row      wire.VerdictRow  // as decided last
+	decided  law.Decision     // the same in the law's words
+	changed  bool             // and nobody has been told
+	told     []wire.ZoneShare // when its shares last were news
 
 	until, cast time.Duration // end of the pushback as decided, and as cast, last
 }

@@ -10,12 +10,13 @@ const MaxZones = 8
 
 // The constants of the plan.
 const (
-	demandOver = 5.  // seconds over which demand is averaged
-	fastOver   = 1.  // and for those who must not be late
-	loadOver   = 2.5 // and attempts
-	needRise   = .5  // share of the gap that need rises in a tick
-	needHalf   = 5.  // seconds in which it falls by half
-	memoryHalf = 300 // seconds in which remembered demand falls by half
+	demandOver = 5.   // seconds over which demand is averaged
+	fastOver   = 1.   // and for those who must not be late
+	loadOver   = 2.5  // and attempts
+	needRise   = .5   // share of the gap that need rises in a tick
+	needHalf   = 5.   // seconds in which it falls by half
+	memoryHalf = 300  // seconds in which remembered demand falls by half
+	forgotten  = .001 // first tries a second that are as good as none
 
 	useMost    = .75 // U: share of the capacity that may be used
 	goodGrowth = 1.1
@@ -90,9 +91,9 @@ type Plan struct {
 type zone struct {
 	name string
 
-	demand, fast float64 // first tries a second
-	need         float64 // a second
-	memory       float64 // of demand
+	demand float64 // first tries a second
+	need   float64 // a second
+	memory float64 // of demand
 
 	tripped bool
 }
@@ -109,8 +110,8 @@ type endpoint struct {
 	strainedAt   time.Duration
 	hadStrain    bool
 
-	home  []*home // sorted as zones
-	sigma []share // sorted by zone
+	home  []*home
+	sigma []share
 }
 
 // home is what a zone wants of an endpoint.
@@ -152,8 +153,10 @@ func average(mean *float64, rate, over, sec float64) {
 	*mean += (rate - *mean) * (1 - math.Exp(-sec/over))
 }
 
-// count takes the tick's counts into the means.
+// count takes the tick's counts into the means. Endpoints that it does not name are
+// forgotten, and in the course of time so are zones that want nothing.
 func (p *Plan) count(t *Tick, sec float64) {
+	p.keep(t.Endpoints)
 	fade := 1.
 	if !t.Missing {
 		fade = math.Exp2(-sec / memoryHalf)
@@ -190,7 +193,6 @@ func (p *Plan) count(t *Tick, sec float64) {
 	for _, z := range p.zones {
 		w := wanted[z]
 		average(&z.demand, w.Demand/sec, demandOver, sec)
-		average(&z.fast, w.Demand/sec, fastOver, sec)
 		z.memory = max(z.demand, z.memory*fade)
 		if n := w.Need / sec; n > z.need {
 			z.need += needRise * (n - z.need)

@@ -224,9 +224,21 @@ func TestBounds(t *testing.T) {
 	if len(p.endpoints) != 64 || len(p.zones) != MaxZones {
 		t.Errorf("%d endpoints, %d zones", len(p.endpoints), len(p.zones))
 	}
-	p.Forget("0")
-	p.Forget("unheard of")
-	if p.Sigma("1", "0") != 0 || len(p.endpoints) != 63 {
-		t.Error("not forgotten")
+	tk.Now += tick
+	tk.Endpoints = tk.Endpoints[100:103]
+	for range 2 { // what they want is known after the first
+		p.Step(tk)
+		tk.Now += tick
+	}
+	if len(p.endpoints) != 3 || len(p.zones) != 3 || p.Sigma("1", "0") != 0 {
+		t.Errorf("%d endpoints and %d zones are kept of three", len(p.endpoints), len(p.zones))
+	}
+	tk.Endpoints[0].Home = nil
+	for range 2 {
+		tk.Now += 6 * time.Hour
+		p.Step(tk)
+	}
+	if len(p.zones) != 2 {
+		t.Errorf("%d zones of two that still want something", len(p.zones))
 	}
 }

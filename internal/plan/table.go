@@ -40,10 +40,20 @@ func (p *Plan) search(name string) (at int, ok bool) {
 	return slices.BinarySearchFunc(p.endpoints, name, func(e *endpoint, name string) int { return cmp.Compare(e.name, name) })
 }
 
-// Forget drops an endpoint that nobody reports any more.
-func (p *Plan) Forget(name string) {
-	if at, ok := p.search(name); ok {
-		p.endpoints = slices.Delete(p.endpoints, at, at+1)
+// keep forgets endpoints that are not listed, what zones hardly want any more, and
+// zones that are at home nowhere then.
+func (p *Plan) keep(listed []EndpointTick) {
+	p.endpoints = slices.DeleteFunc(p.endpoints, func(e *endpoint) bool {
+		return !slices.ContainsFunc(listed, func(x EndpointTick) bool { return x.Name == e.name })
+	})
+	for _, e := range p.endpoints {
+		e.home = slices.DeleteFunc(e.home, func(h *home) bool { return h.memory < forgotten })
+	}
+	p.zones = slices.DeleteFunc(p.zones, func(z *zone) bool {
+		return !slices.ContainsFunc(p.endpoints, func(e *endpoint) bool { return e.isHome(z) })
+	})
+	for _, e := range p.endpoints {
+		e.sigma = slices.DeleteFunc(e.sigma, func(s share) bool { return !slices.Contains(p.zones, s.zone) })
 	}
 }
 
