@@ -19,12 +19,13 @@ import (
 
 	"github.com/murmuration-go/murmuration/failover"
 	"github.com/murmuration-go/murmuration/failover/failovergrpc"
+	"github.com/murmuration-go/murmuration/failover/internal/evidence"
 	"github.com/murmuration-go/murmuration/retry"
 )
 
 func TestNewClientTellsEveryFault(t *testing.T) {
 	g := new(setup)
-	g.evidence = new(evidence)
+	g.Recorder = new(evidence.Recorder)
 	group := g.newGroup(t, failover.Config{Endpoints: []failover.Endpoint{
 		{Name: "good", URL: "localhost:1"}, {Name: "none"}, {Name: "bad", URL: "%zz:80"}, {Name: "http", URL: "https://localhost"},
 	}})
@@ -54,7 +55,7 @@ func TestNewClientTellsEveryFault(t *testing.T) {
 	if !errors.As(ended, &e) || !errors.As(err, &e) || e.Endpoint != "none" {
 		t.Errorf("ended with %v and %v", ended, err)
 	}
-	s.want(t, neutral, neutral)
+	s.Want(t, neutral, neutral)
 }
 
 // conns is a stats.Handler that tells of connections, by a letter for each.
@@ -264,6 +265,6 @@ func TestTransparentRetries(t *testing.T) {
 	if now := s.group.Explain().BudgetTokens; now < tokens {
 		t.Errorf("the budget went from %v to %v", tokens, now)
 	}
-	s.want(t, neutral)
+	s.Want(t, neutral)
 	s.conn.Close()
 }

@@ -38,7 +38,7 @@ func TestHedge(t *testing.T) {
 	}
 	first.wants(t, 1, 0)
 	second.wants(t, 1, 0)
-	s.want(t, success) // who was cut short says nothing
+	s.Want(t, success) // who was cut short says nothing
 
 	if _, err := s.client.UnaryCall(bounded(t), &testpb.SimpleRequest{}); err != nil {
 		t.Error(err)

@@ -11,6 +11,7 @@ import (
 	"github.com/murmuration-go/murmuration/breaker"
 	"github.com/murmuration-go/murmuration/failover"
 	"github.com/murmuration-go/murmuration/failover/failovergrpc"
+	"github.com/murmuration-go/murmuration/failover/internal/evidence"
 	"github.com/murmuration-go/murmuration/retry"
 )
 
@@ -39,7 +40,7 @@ func TestSingleTarget(t *testing.T) {
 	} {
 		for _, bare := range []bool{false, true} {
 			a := tc.act(t)
-			e := &setup{evidence: new(evidence)}
+			e := &setup{Recorder: new(evidence.Recorder)}
 			g := e.newGroup(t, failover.Config{Endpoints: []failover.Endpoint{{Name: "a"}}})
 			opts, want := failovergrpc.DialOptions(g), tc.all
 			if bare {
@@ -58,7 +59,7 @@ func TestSingleTarget(t *testing.T) {
 // Even without more than the interceptor it is known that nothing went to a target
 // that cannot be reached.
 func TestSingleTargetThatCannotBeReached(t *testing.T) {
-	e := &setup{evidence: new(evidence)}
+	e := &setup{Recorder: new(evidence.Recorder)}
 	g := e.newGroup(t, failover.Config{Endpoints: []failover.Endpoint{{Name: "a"}}, Breaker: breaker.Config{ConsecutiveFailures: 6}})
 	c := single(t, g, nobody(t), grpc.WithUnaryInterceptor(failovergrpc.UnaryClientInterceptor(g)), grpc.WithStreamInterceptor(failovergrpc.StreamClientInterceptor(g)))
 	var tried *retry.Error

@@ -295,5 +295,5 @@ func TestLargeMessages(t *testing.T) {
 	_, err = s.client.UnaryCall(bounded(t), &testpb.SimpleRequest{Payload: payload(100)}, grpc.MaxCallSendMsgSize(10))
 	wantCode(t, err, codes.ResourceExhausted)
 	b.wants(t, 2, 0)
-	s.want(t, success, neutral, neutral)
+	s.Want(t, success, neutral, neutral)
 }

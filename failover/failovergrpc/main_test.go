@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,24 +18,10 @@ import (
 	"github.com/murmuration-go/murmuration/breaker"
 	"github.com/murmuration-go/murmuration/failover"
 	"github.com/murmuration-go/murmuration/failover/failovergrpc"
+	"github.com/murmuration-go/murmuration/failover/internal/evidence"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// evidence records what the breakers make of the attempts, by endpoint.
-type evidence struct {
-	mu   sync.Mutex
-	seen []breaker.Outcome
-	errs []error
-}
-
-func (e *evidence) classify(err error) breaker.Outcome {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.seen = append(e.seen, breaker.DefaultClassify(err))
-	e.errs = append(e.errs, err)
-	return breaker.OutcomeDefault
-}
 
 const (
 	success = breaker.OutcomeSuccess
@@ -45,21 +29,12 @@ const (
 	neutral = breaker.OutcomeNeutral
 )
 
-func (e *evidence) want(t *testing.T, want ...breaker.Outcome) {
-	t.Helper()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !slices.Equal(e.seen, want) {
-		t.Errorf("evidence is %v, want %v (1 success, 2 failure, 3 neutral); errors %v", e.seen, want, e.errs)
-	}
-}
-
 var plaintext = grpc.WithTransportCredentials(insecure.NewCredentials())
 
 // setup is a group of endpoints, with no waits between attempts unless Retry says
 // otherwise, and the Conn and client on top of it.
 type setup struct {
-	*evidence
+	*evidence.Recorder
 	group  *failover.Group
 	conn   *failovergrpc.Conn
 	client testpb.TestServiceClient
@@ -68,7 +43,7 @@ type setup struct {
 // newSetup makes endpoints a, b, ... at the addresses, a the nearest.
 func newSetup(tb testing.TB, c failover.Config, opts []grpc.DialOption, addrs ...string) *setup {
 	tb.Helper()
-	s := &setup{evidence: new(evidence)}
+	s := &setup{Recorder: new(evidence.Recorder)}
 	for i, u := range addrs {
 		c.Endpoints = append(c.Endpoints, failover.Endpoint{Name: string(rune('a' + i)), URL: u, Priority: i})
 	}
@@ -94,7 +69,7 @@ func (s *setup) newGroup(tb testing.TB, c failover.Config) *failover.Group {
 	if c.Breaker.ConsecutiveFailures == 0 {
 		c.Breaker.ConsecutiveFailures, c.Breaker.MinRequests = 1000, -1
 	}
-	c.Breaker.Classify = s.classify
+	c.Breaker.Classify = s.Classify
 	g, err := failover.New("svc", c)
 	if err != nil {
 		tb.Fatal(err)

@@ -88,7 +88,7 @@ func TestWhatIsResent(t *testing.T) {
 			}
 			first.wants(t, 1, 0)
 			second.wants(t, tc.second, 0)
-			s.want(t, tc.seen...)
+			s.Want(t, tc.seen...)
 		})
 	}
 }
@@ -104,7 +104,7 @@ func TestNothingWasSent(t *testing.T) {
 		}
 	}
 	second.wants(t, 2, 0)
-	s.want(t, failure, success, failure, success)
+	s.Want(t, failure, success, failure, success)
 }
 
 func TestErrors(t *testing.T) {
@@ -172,7 +172,7 @@ func TestTheCallersAffairs(t *testing.T) {
 	if status.Code(err) != codes.Canceled || !errors.Is(err, context.Canceled) || !errors.As(err, &e) || e.Stop != nil {
 		t.Errorf("a cancelled call: %v", err)
 	}
-	s.want(t) // the breaker asks nobody about it
+	s.Want(t) // the breaker asks nobody about it
 	ctx, cancel = context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	_, err = s.client.EmptyCall(failovergrpc.WithResend(ctx), &testpb.Empty{})

@@ -16,7 +16,7 @@ func TestBaseIsGuarded(t *testing.T) {
 		if resp, err := s.transport.RoundTrip(request(t, "GET", "http://svc/", "")); err == nil || resp != nil {
 			t.Errorf("got %v, %v", resp, err)
 		}
-		s.want(t, neutral)
+		s.Want(t, neutral)
 	})
 	t.Run("both", func(t *testing.T) {
 		boom := errors.New("boom")

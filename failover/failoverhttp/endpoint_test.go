@@ -90,7 +90,7 @@ func TestTLSFaults(t *testing.T) {
 	if !errors.As(err, &unknown) || !errors.As(err, &e) || e.Attempts != 1 {
 		t.Errorf("unknown authority: %v", err)
 	}
-	s.want(t, failure)
+	s.Want(t, failure)
 
 	s = newSetup(t, failover.Config{}, nil, strings.Replace(plain.URL, "http:", "https:", 1))
 	_, err = s.client.Get("http://svc/")
@@ -98,7 +98,7 @@ func TestTLSFaults(t *testing.T) {
 	if !errors.As(err, &record) || !errors.As(err, &e) || e.Attempts != 1 {
 		t.Errorf("no TLS: %v", err)
 	}
-	s.want(t, failure)
+	s.Want(t, failure)
 
 	s = newSetup(t, failover.Config{}, srv.Client().Transport, strings.Replace(srv.URL, "127.0.0.1", "localhost", 1))
 	_, err = s.client.Get("http://svc/")
@@ -106,7 +106,7 @@ func TestTLSFaults(t *testing.T) {
 	if !errors.As(err, &name) || !errors.As(err, &e) || e.Attempts != 1 {
 		t.Errorf("wrong name: %v", err)
 	}
-	s.want(t, failure)
+	s.Want(t, failure)
 }
 
 func TestUnfitEndpointURL(t *testing.T) {
@@ -122,7 +122,7 @@ func TestUnfitEndpointURL(t *testing.T) {
 		}
 	}
 	body.wantClosed(t)
-	s.want(t, neutral)
+	s.Want(t, neutral)
 }
 
 // An unfit endpoint met on a retry must not cost the response that is there.
@@ -132,7 +132,7 @@ func TestUnfitEndpointURLOnRetry(t *testing.T) {
 	if code, body := read2(s.client.Get("http://svc/"))(t); code != 503 || body != "answer 1" {
 		t.Errorf("got %d %q", code, body)
 	}
-	s.want(t, failure, neutral)
+	s.Want(t, failure, neutral)
 }
 
 // What net/http refuses to send is nobody's failure.
@@ -156,7 +156,7 @@ func TestUnfitRequest(t *testing.T) {
 				t.Errorf("got %v, %v", resp, err)
 			}
 			body.wantClosed(t)
-			s.want(t, neutral)
+			s.Want(t, neutral)
 		})
 	}
 	for _, raw := range []string{"gopher://svc/", "http:///path", "/path"} {
@@ -168,7 +168,7 @@ func TestUnfitRequest(t *testing.T) {
 			if !errors.As(err, &ue) {
 				t.Errorf("got %v", err)
 			}
-			s.want(t, neutral)
+			s.Want(t, neutral)
 		})
 	}
 }

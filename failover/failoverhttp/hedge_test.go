@@ -115,7 +115,7 @@ func TestHedgedResponses(t *testing.T) {
 				if !slices.Equal(base.closed, tc.closed) {
 					t.Errorf("closed bodies of %q, want %q", base.closed, tc.closed)
 				}
-				s.want(t, tc.evidence...)
+				s.Want(t, tc.evidence...)
 				if tc.code == 0 {
 					var e *retry.Error
 					if !errors.Is(err, boom) || !errors.As(err, &e) || e.Attempts != 2 {

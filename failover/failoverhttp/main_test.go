@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,24 +16,10 @@ import (
 	"github.com/murmuration-go/murmuration/breaker"
 	"github.com/murmuration-go/murmuration/failover"
 	"github.com/murmuration-go/murmuration/failover/failoverhttp"
+	"github.com/murmuration-go/murmuration/failover/internal/evidence"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// evidence records what the breakers make of the attempts.
-type evidence struct {
-	mu   sync.Mutex
-	seen []breaker.Outcome
-	errs []error
-}
-
-func (e *evidence) classify(err error) breaker.Outcome {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.seen = append(e.seen, breaker.DefaultClassify(err))
-	e.errs = append(e.errs, err)
-	return breaker.OutcomeDefault
-}
 
 const (
 	success = breaker.OutcomeSuccess
@@ -42,19 +27,10 @@ const (
 	neutral = breaker.OutcomeNeutral
 )
 
-func (e *evidence) want(t *testing.T, want ...breaker.Outcome) {
-	t.Helper()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !slices.Equal(e.seen, want) {
-		t.Errorf("evidence is %v, want %v (1 success, 2 failure, 3 neutral); errors %v", e.seen, want, e.errs)
-	}
-}
-
 // setup is a group of endpoints, with no waits between attempts unless Retry
 // says otherwise, and the Transport and Client on top of it.
 type setup struct {
-	*evidence
+	*evidence.Recorder
 	group     *failover.Group
 	transport *failoverhttp.Transport
 	client    *http.Client
@@ -62,7 +38,7 @@ type setup struct {
 
 func newSetup(tb testing.TB, c failover.Config, base http.RoundTripper, urls ...string) *setup {
 	tb.Helper()
-	s := &setup{evidence: new(evidence)}
+	s := &setup{Recorder: new(evidence.Recorder)}
 	for i, u := range urls {
 		c.Endpoints = append(c.Endpoints, failover.Endpoint{Name: string(rune('a' + i)), URL: u, Priority: i})
 	}
@@ -72,7 +48,7 @@ func newSetup(tb testing.TB, c failover.Config, base http.RoundTripper, urls ...
 	if c.Breaker.ConsecutiveFailures == 0 {
 		c.Breaker.ConsecutiveFailures = 1000
 	}
-	c.Breaker.Classify = s.classify
+	c.Breaker.Classify = s.Classify
 	g, err := failover.New("svc", c)
 	if err != nil {
 		tb.Fatal(err)

@@ -81,9 +81,9 @@ func TestResend(t *testing.T) {
 					t.Errorf("sent %d times, want %d", got, want)
 				}
 				if tc.again {
-					s.want(t, failure, failure)
+					s.Want(t, failure, failure)
 				} else {
-					s.want(t, failure)
+					s.Want(t, failure)
 				}
 			})
 		}
@@ -107,7 +107,7 @@ func TestUnsentIsResent(t *testing.T) {
 		if !rewind {
 			body.wantClosed(t)
 		}
-		s.want(t, failure, success)
+		s.Want(t, failure, success)
 	}
 	t.Run("never", func(t *testing.T) {
 		s := newSetup(t, failover.Config{}, nil, nobody(t))
@@ -173,7 +173,7 @@ func TestTouchedBodyIsNotResent(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	body.wantClosed(t)
-	s.want(t, failure)
+	s.Want(t, failure)
 }
 
 // An unknown base that fails without a word of what it did may have sent.
@@ -210,7 +210,7 @@ func TestBrokenRequestBody(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		body.wantClosed(t)
-		s.want(t, neutral)
+		s.Want(t, neutral)
 	}
 	t.Run("GetBody", func(t *testing.T) {
 		srv := server(t, statuses(503))
@@ -220,7 +220,7 @@ func TestBrokenRequestBody(t *testing.T) {
 		if code, body := read2(s.client.Do(req))(t); code != 503 || body != "answer 1" {
 			t.Errorf("got %d %q", code, body)
 		}
-		s.want(t, failure, neutral)
+		s.Want(t, failure, neutral)
 	})
 }
 
@@ -241,7 +241,7 @@ func TestExpectContinue(t *testing.T) {
 	if code, got := read2(s.client.Do(req))(t); code != 200 || got != "payload" {
 		t.Errorf("got %d %q", code, got)
 	}
-	s.want(t, failure, success)
+	s.Want(t, failure, success)
 }
 
 // sumBody fills in the trailer when it has been read.

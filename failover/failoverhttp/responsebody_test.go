@@ -174,13 +174,13 @@ func TestBodyThatBreaks(t *testing.T) {
 			}
 		}
 		_ = resp.Body.Close()
-		s.want(t, success, failure)
+		s.Want(t, success, failure)
 	})
 	t.Run("of a failure does not count again", func(t *testing.T) {
 		s, resp, _ := get(t, "/503")
 		_, _ = io.ReadAll(resp.Body)
 		_ = resp.Body.Close()
-		s.want(t, failure)
+		s.Want(t, failure)
 	})
 	t.Run("by the caller's cancel does not count", func(t *testing.T) {
 		s, resp, cancel := get(t, "/hang")
@@ -189,7 +189,7 @@ func TestBodyThatBreaks(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		_ = resp.Body.Close()
-		s.want(t, success)
+		s.Want(t, success)
 	})
 	t.Run("by the caller's Close does not count", func(t *testing.T) {
 		s, resp, _ := get(t, "/hang")
@@ -197,7 +197,7 @@ func TestBodyThatBreaks(t *testing.T) {
 		if _, err := resp.Body.Read(make([]byte, 1)); err == nil {
 			t.Error("read after Close")
 		}
-		s.want(t, success)
+		s.Want(t, success)
 	})
 }
 
@@ -246,7 +246,7 @@ func TestUpgrade(t *testing.T) {
 		if err := conn.Close(); err != nil {
 			t.Error(err)
 		}
-		s.want(t, success)
+		s.Want(t, success)
 	}
 }
 
@@ -283,5 +283,5 @@ func TestGzip(t *testing.T) {
 		t.Error("no error")
 	}
 	_ = resp.Body.Close()
-	s.want(t, success, failure)
+	s.Want(t, success, failure)
 }

@@ -120,7 +120,7 @@ func TestNoRetryIsAFailureStill(t *testing.T) {
 	c.Retry.Hooks.AttemptEnd = func(_ context.Context, _ retry.Attempt, err error) { told = append(told, err) }
 	s := newSetup(t, c, base)
 	_, _ = read2(s.client.Get("http://svc/"))(t)
-	s.want(t, failure)
+	s.Want(t, failure)
 	if len(told) != 1 || told[0] == nil || errors.Is(told[0], retry.ErrBudgetExhausted) {
 		t.Errorf("hooks were told %v", told)
 	}

@@ -35,7 +35,7 @@ func TestAttemptTimeout(t *testing.T) {
 	if !errors.As(err, &e) || e.Attempts != 3 {
 		t.Errorf("got %v, want 3 attempts", err)
 	}
-	s.want(t, failure, failure, failure)
+	s.Want(t, failure, failure, failure)
 }
 
 // hangs waits for what a RoundTripper must heed, and says what it would.
@@ -80,7 +80,7 @@ func TestAttemptTimeoutSparesBody(t *testing.T) {
 		if _, err := resp.Body.Read(make([]byte, 1)); !errors.Is(err, context.Canceled) {
 			t.Errorf("read after cancellation: %v", err)
 		}
-		s.want(t, success) // and nothing about the broken body
+		s.Want(t, success) // and nothing about the broken body
 		_ = resp.Body.Close()
 	})
 }
@@ -169,7 +169,7 @@ func TestCallerCancels(t *testing.T) {
 					if d := time.Since(start); d > time.Millisecond {
 						t.Errorf("took %v", d)
 					}
-					for _, o := range s.seen {
+					for _, o := range s.Seen() {
 						if tc.name == "attempt" && o != neutral {
 							t.Error("the caller's cancellation was counted")
 						}
@@ -238,7 +238,7 @@ func TestAnswerAfterAttemptTimeout(t *testing.T) {
 		if body.n != 1 {
 			t.Errorf("the late body was closed %d times", body.n)
 		}
-		s.want(t, failure)
+		s.Want(t, failure)
 	})
 }
 
@@ -261,5 +261,5 @@ func TestLegacyCancelDuringBody(t *testing.T) {
 		t.Error("no error")
 	}
 	_ = resp.Body.Close()
-	s.want(t, success)
+	s.Want(t, success)
 }

@@ -44,7 +44,7 @@ func TestStatuses(t *testing.T) {
 			for range tc.tries {
 				want = append(want, tc.evidence)
 			}
-			s.want(t, want...)
+			s.Want(t, want...)
 		})
 	}
 }
@@ -59,7 +59,7 @@ func TestRetrySucceedsOnNextEndpoint(t *testing.T) {
 	if code, body := read2(s.client.Get("http://svc/"))(t); code != 200 || body != "answer 1" {
 		t.Errorf("got %d %q", code, body)
 	}
-	s.want(t, failure, success)
+	s.Want(t, failure, success)
 }
 
 // Whatever ends the attempts, the last response comes back whole.
@@ -125,7 +125,7 @@ func TestErrorAfterResponseIsReturned(t *testing.T) {
 	if closed.n != 1 {
 		t.Errorf("the superseded body was closed %d times", closed.n)
 	}
-	s.want(t, failure, failure, failure)
+	s.Want(t, failure, failure, failure)
 }
 
 type closeCounter struct{ n int }
@@ -256,10 +256,10 @@ func TestHTTP2(t *testing.T) {
 	if code, body := read2(s.client.Do(req))(t); code != 503 || body != "echo" {
 		t.Errorf("got %d %q", code, body)
 	}
-	s.want(t, failure, failure, failure)
+	s.Want(t, failure, failure, failure)
 
 	s = newSetup(t, failover.Config{Retry: retry.Policy{AttemptTimeout: 20 * time.Millisecond}}, base, srv.URL)
 	_, err := s.client.Get("http://svc/hang")
 	wantTimeout(t, err)
-	s.want(t, failure, failure, failure)
+	s.Want(t, failure, failure, failure)
 }
