@@ -167,11 +167,12 @@ func (s *Steward) Appoint(stewards []string) {
 	}
 }
 
-// Idle reports whether nobody has reported for long enough that the state is
-// worth nothing.
+// Idle reports whether the state is worth nothing any more: nobody has reported for
+// a minute, or, if it stands in anybody's way, nobody has called for two. An
+// endpoint that is talked of and not called would never be found to be well.
 func (s *Steward) Idle(now time.Duration) bool {
 	for _, r := range s.order {
-		if now-r.heard < time.Minute {
+		if now-r.heard < time.Minute && (s.state == wire.Closed || now-r.moved < 2*time.Minute) {
 			return false
 		}
 	}

@@ -51,16 +51,28 @@ func (n *Node) report(now time.Duration, samples []Samples, health uint8) {
 	}
 }
 
-// worthTelling picks the samples that are worth a row.
+// idleTicks is how often a member reports an endpoint that it does not call, but
+// may turn to, while it calls others of the service: the stewards are to know who
+// is at home elsewhere before something happens there.
+const idleTicks = 40
+
+// worthTelling picks the samples that are worth a row: those with traffic, and now
+// and then those of endpoints that calls may be diverted to.
 func (n *Node) worthTelling(now time.Duration, s *service, samples []coord.Sample) []coord.Sample {
-	picked := make([]coord.Sample, 0, len(samples))
+	told, active := make([]bool, len(samples)), false
 	for i := range samples {
 		e := &samples[i]
 		if v := n.ownView(s, e.Endpoint); v != nil {
 			v.place = e.Place
-			if v.traffic(now, e) {
-				picked = append(picked, *e)
-			}
+			told[i] = v.traffic(now, e)
+			active = active || v.seenTraffic && v.silent <= silentTicks
+		}
+	}
+	picked := make([]coord.Sample, 0, len(samples))
+	for i := range samples {
+		v := s.views[samples[i].Endpoint]
+		if told[i] || active && v != nil && v.place.Away && v.silent%idleTicks == 1 {
+			picked = append(picked, samples[i])
 		}
 	}
 	return picked
