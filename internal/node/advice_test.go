@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/murmuration-go/murmuration/internal/coord"
 	"github.com/murmuration-go/murmuration/internal/node"
 	"github.com/murmuration-go/murmuration/internal/wire"
@@ -186,6 +188,28 @@ func TestEvidence(t *testing.T) {
 	if e.Steward == "" || e.State != "dim" || e.Reporters != 5 || e.Failures != 30 || e.Outcomes != 40 || e.Demand != 1234.567 || s.advice.AsOf != at {
 		t.Errorf("%+v as of %v", e, s.advice.AsOf)
 	}
+}
+
+// TestEvidenceIsTheDecision: who is named has said the phi that is in force, and
+// on these numbers.
+func TestEvidenceIsTheDecision(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := newMember(t)
+		said := map[string]wire.VerdictRow{}
+		for _, x := range s.stewards {
+			row := anyVerdict.Draw(t, "row")
+			row.Phi, row.Reporters = max(row.Phi, 1), 5
+			said[x] = row
+			s.hear(x, row)
+		}
+		e := s.advice.Evidence
+		if !s.advice.InForce() {
+			return
+		}
+		if by := said[e.Steward]; by.Phi != s.advice.Phi || by.Failures != e.Failures || by.Outcomes != e.Outcomes || by.State.String() != e.State {
+			t.Fatalf("phi %d is in force, by %+v; it has said %+v", s.advice.Phi, e, by)
+		}
+	})
 }
 
 // TestThresholdNeedsTwo: the latency that counts as tight is no single steward's

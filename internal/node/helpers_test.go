@@ -19,7 +19,7 @@ type tester interface {
 }
 
 // single is one node with a member's or a steward's part for service "svc",
-// among members a to f that exist in name only.
+// among members that exist in name only.
 type single struct {
 	t        tester
 	node     *node.Node
@@ -35,8 +35,21 @@ type single struct {
 	all      []coord.Advice
 }
 
-func newSingle(t tester, steward bool) *single {
-	names := []string{"a", "b", "c", "d", "e", "f"}
+func newSingle(t tester, steward bool) *single { return newAmong(t, names(6), steward) }
+
+// names are a, b and so on, and then longer ones.
+func names(count int) (names []string) {
+	for i := range count {
+		name := string(rune('a' + i%26))
+		for range i / 26 {
+			name += "z"
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+func newAmong(t tester, names []string, steward bool) *single {
 	top := rendezvous.Top(rendezvous.List(names), "svc")
 	self := top[0]
 	s := &single{t: t, now: time.Hour, advice: coord.Advice{Phi: coord.PhiFull}}

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -19,11 +21,15 @@ import (
 // Nobody asks or lends unless two stewards are heard and leave the service alone:
 // in trouble tokens would only feed it, and a member that hears nobody could not
 // know. Asking is paced, and pauses when answers come empty, for then there is
-// nothing to be had.
+// nothing to be had. Who asks everybody all the time would empty every purse: a
+// member answers another no more often than twice what falls to it when that one
+// asks as fast as it may and draws at random.
 const (
 	asksPerSecond = 10 // of a member, for all services; each goes to askedAtOnce others
 	askedAtOnce   = 2
-	lendsPerPeer  = 10 // answers a second to one other member
+	lendsPerPeer  = 10 // answers a second to one other member, where they are few
+	lendsAbove    = 2  // times the fair share, where they are many
+	lendsAtOnce   = 4  // answers to one at once, or a second's, if that is more
 	lendsMost     = 20 // answers a second to all of them
 	askLasts      = 2 * time.Second
 	emptyMost     = 3 // empty answers in a row that pause it
@@ -35,7 +41,7 @@ type lending struct {
 	asks, answers *rate.Limiter
 	out           []ask // not answered yet, oldest first
 	peers         map[string]*peer
-	second        time.Duration // that peers counts
+	swept         time.Duration // when peers were forgotten last
 }
 
 // ask is a question that is on its way.
@@ -46,10 +52,12 @@ type ask struct {
 	at      time.Duration
 }
 
-// peer is what a member has been answered in this second.
+// peer is a member that has been answered lately.
 type peer struct {
-	answers int
-	nonce   uint64 // of its last ask
+	answers *rate.Limiter
+	nonces  [lendsPerPeer]uint64 // of what it was answered last, a ring; 0: none
+	next    int
+	heard   time.Duration
 }
 
 // Asked is somebody's wish for a loan that may be granted: the answer is Lend.
@@ -81,8 +89,10 @@ func newLending() lending {
 // instant is a reading of the member's clock as package rate wants it.
 func instant(now time.Duration) time.Time { return time.Unix(0, 0).Add(now) }
 
-// Ask asks two other members for a loan. r is random: it says whom, and makes the
-// answers hard to forge.
+// Ask asks two other members for a loan. r is random: it says whom, and nobody else
+// knows the nonce that an answer has to carry. Each of the two knows that of the
+// other, so that one of them may answer in the other's name: it may as well lie in
+// its own.
 func (n *Node) Ask(now time.Duration, service string, r uint64) *Output {
 	n.out = Output{}
 	if s := n.services[service]; s != nil && n.mayAsk(now, s) && n.loans.asks.AllowN(instant(now), 1) {
@@ -141,9 +151,11 @@ func (n *Node) lend(now time.Duration) {
 		late++
 	}
 	l.out = slices.Delete(l.out, 0, late)
-	if now-l.second >= time.Second {
-		clear(l.peers)
-		l.second = now
+	if now-l.swept >= time.Second {
+		l.swept = now
+		maps.DeleteFunc(l.peers, func(_ string, p *peer) bool {
+			return now-p.heard >= askLasts && p.answers.TokensAt(instant(now)) >= float64(p.answers.Burst())
+		})
 	}
 	for _, s := range n.order {
 		if s.used {
@@ -179,25 +191,32 @@ func (n *Node) heardAsk(now time.Duration, l *wire.Loan) {
 	}
 	p := n.loans.peers[from]
 	if p == nil {
-		p = &peer{}
+		p = &peer{answers: newFair(n.roster.Len() - 1)}
 		n.loans.peers[from] = p
 	}
 	switch {
-	case p.answers > 0 && p.nonce == l.Nonce:
+	case slices.Contains(p.nonces[:], l.Nonce):
 		n.stats.Drop(DropStale)
 		return
-	case p.answers >= lendsPerPeer || !n.loans.answers.AllowN(instant(now), 1):
+	case !p.answers.AllowN(instant(now), 1) || !n.loans.answers.AllowN(instant(now), 1):
 		n.stats.Drop(DropPaced)
 		return
 	}
-	p.answers++
-	p.nonce = l.Nonce
+	p.nonces[p.next], p.heard = l.Nonce, now
+	p.next = (p.next + 1) % len(p.nonces)
 	a := Asked{l.Service, from, l.Nonce}
 	if s := n.services[l.Service]; s == nil || !s.used || !s.calm() {
 		n.grant(a, 0)
 		return
 	}
 	n.out.Asked = append(n.out.Asked, a)
+}
+
+// newFair paces the answers to one of so many others.
+func newFair(others int) *rate.Limiter {
+	fair := float64(lendsAbove*asksPerSecond*askedAtOnce) / float64(max(others, 1))
+	perSecond := min(lendsPerPeer, fair)
+	return rate.NewLimiter(rate.Limit(perSecond), max(lendsAtOnce, int(math.Ceil(perSecond))))
 }
 
 // Lend answers a wish for a loan with an amount that has been debited already, in

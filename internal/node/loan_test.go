@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -275,30 +276,92 @@ func TestLending(t *testing.T) {
 	}
 }
 
-// Ten answers a second to one member, twenty to all.
+// A member answers another at twice the pace that falls to it when that one asks
+// as fast as it may, ten times a second at most; and all of them twenty times.
 func TestAnswersArePaced(t *testing.T) {
+	for _, tc := range []struct{ members, burst, inTen int }{{4, 10, 100}, {6, 8, 80}, {41, 4, 10}, {401, 4, 1}} {
+		s := newAmong(t, names(tc.members), false)
+		for range 8 {
+			s.tick()
+		}
+		s.hearAll(closed)
+		nonce := uint64(0)
+		answers := func(from string) (n int) {
+			for range 50 {
+				nonce++
+				out := s.wish(from, "svc", nonce)
+				n += len(out.Asked) + len(out.Sends)
+			}
+			return n
+		}
+		greedy := s.stewards[0]
+		if got := answers(greedy); got != tc.burst {
+			t.Errorf("one of %d gets %d answers at once, want %d", tc.members, got, tc.burst)
+		}
+		if other := answers(s.stewards[1]); other != tc.burst {
+			t.Errorf("another of %d gets %d answers at once, want %d", tc.members, other, tc.burst)
+		}
+		got := 0
+		for range 10 {
+			s.wait(time.Second)
+			s.hearAll(closed)
+			got += answers(greedy)
+		}
+		if got != tc.inTen {
+			t.Errorf("one of %d gets %d answers in ten seconds, want %d", tc.members, got, tc.inTen)
+		}
+		if got := s.node.Stats().Dropped[node.DropPaced]; got == 0 {
+			t.Error("what is dropped for the pace is not counted")
+		}
+		for _, from := range s.others {
+			answers(from)
+		}
+		if got := answers(greedy); got != 0 {
+			t.Errorf("%d answers more than twenty to all", got)
+		}
+	}
+}
+
+// Who asks as fast as it may, and draws whom at random, is answered nearly always.
+func TestFairAsksAreAnswered(t *testing.T) {
+	for _, members := range []int{4, 6, 20, 100} {
+		s := newAmong(t, names(members), false)
+		for range 8 {
+			s.tick()
+		}
+		random := rand.New(rand.NewPCG(uint64(members), 1))
+		asked, answered := 0, 0
+		for i := range 20_000 { // tenths of a second
+			s.now += 100 * time.Millisecond
+			if i%5 == 0 {
+				s.hearAll(closed)
+				s.tick()
+			}
+			others := members - 1
+			if random.IntN(others) >= 2 {
+				continue
+			}
+			asked++
+			out := s.wish(s.stewards[0], "svc", random.Uint64())
+			answered += len(out.Asked)
+		}
+		if float64(answered) < .97*float64(asked) {
+			t.Errorf("among %d, %d of %d asks are answered", members, answered, asked)
+		}
+	}
+}
+
+// A wish that comes twice is answered once, also when others came in between.
+func TestWishesAreAnsweredOnce(t *testing.T) {
 	s := newBorrower(t)
-	s.wait(time.Second)
-	s.hearAll(closed)
-	answers := func(from string) (n int) {
-		for i := range 50 {
-			out := s.wish(from, "svc", uint64(i)+1)
-			n += len(out.Asked) + len(out.Sends)
-		}
-		return n
-	}
-	for i, want := range []int{10, 10, 0} {
-		if got := answers(append(s.stewards, s.others...)[i]); got != want {
-			t.Errorf("member %d gets %d answers, want %d", i, got, want)
+	for i := range 2 * 5 {
+		s.wish(s.others[0], "svc", uint64(i%5+1))
+		if i == 2 {
+			s.wait(time.Second)
+			s.hearAll(closed)
 		}
 	}
-	if got := s.node.Stats().Dropped[node.DropPaced]; got != 40+40+50 {
-		t.Errorf("%d dropped for the pace", got)
-	}
-	s.wait(time.Second)
-	if got := answers(s.others[0]); got != 10 {
-		t.Errorf("%d answers in the next second", got)
-	}
+	s.dropped(node.DropStale, 5)
 }
 
 // Whatever is asked, answered, replayed and made up: each wish is credited once

@@ -191,9 +191,9 @@ func (v *view) next(now time.Duration, members int, amiss bool) coord.Advice {
 	v.lost = false
 	// The second of any order is what no single one of them decides.
 	f := fresh[:n]
-	second := func(less func(a, b *wire.VerdictRow) int) *held {
+	second := func(less func(a, b *wire.VerdictRow) int) held {
 		slices.SortStableFunc(f, func(a, b held) int { return less(&a.row, &b.row) })
-		return &f[1]
+		return f[1]
 	}
 	v.l0 = second(func(a, b *wire.VerdictRow) int { return cmp.Compare(a.L0, b.L0) }).row.L0
 	slices.SortStableFunc(f, func(a, b held) int { return cmp.Compare(b.asOf, a.asOf) })
@@ -204,9 +204,9 @@ func (v *view) next(now time.Duration, members int, amiss bool) coord.Advice {
 	v.coordinated, v.coordinatedAt = true, now
 	a.Thr = second(func(a, b *wire.VerdictRow) int { return cmp.Compare(a.Thr, b.Thr) }).row.Thr
 	a.Mode = second(func(a, b *wire.VerdictRow) int { return cmp.Compare(b.Mode, a.Mode) }).row.Mode
+	a.Failing = scale(second(func(a, b *wire.VerdictRow) int { return cmp.Compare(b.Failing, a.Failing) }).row.Failing)
 	by := second(func(a, b *wire.VerdictRow) int { return cmp.Compare(a.Phi, b.Phi) })
 	a.Phi = by.row.Phi
-	a.Failing = scale(second(func(a, b *wire.VerdictRow) int { return cmp.Compare(b.Failing, a.Failing) }).row.Failing)
 	a.Until = v.until(now, f)
 	a.Sigma = v.sigma(now, f, amiss)
 	v.remember(now, f)
