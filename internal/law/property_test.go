@@ -85,12 +85,14 @@ func (w *world) report(t *rapid.T, name string) op {
 		w.rows[name] = r
 	}
 	tot, tag := &r.Totals, &r.Tagged
-	fields := []*uint64{&tot.Demand, &tot.OK, &tot.FailSlow, &tot.FailFast, &tot.Retries, &tot.RetriesOK, &tag.Sent, &tag.OK, &tag.FailSlow, &tag.FailFast}
+	flow := &r.Flow
+	fields := []*uint64{&tot.Demand, &tot.OK, &tot.FailSlow, &tot.FailFast, &tot.Retries, &tot.RetriesOK, &tag.Sent, &tag.OK, &tag.FailSlow, &tag.FailFast, &flow.Sent, &flow.Need, &flow.Strained}
 	if rapid.IntRange(0, 9).Draw(t, "odd") == 0 { // counters run backwards, or over
 		for _, f := range fields {
 			*f = counts.Draw(t, "count")
 		}
 		tot.OKLatency, tag.OKLatency = sums.Draw(t, "sum"), sums.Draw(t, "sum")
+		r.Place = coord.Place{Zone: rapid.StringN(0, 2, 4).Draw(t, "zone"), Away: rapid.Bool().Draw(t, "away"), Capacity: rapid.Float64Range(0, 1e9).Draw(t, "capacity")}
 		r.Timeout, r.L0, r.Health = spans.Draw(t, "timeout"), spans.Draw(t, "L0"), rapid.Uint8().Draw(t, "health")
 	}
 	if r.Pushback = (coord.Pushback{}); rapid.IntRange(0, 3).Draw(t, "pushed back") == 0 {
@@ -103,7 +105,7 @@ func (w *world) report(t *rapid.T, name string) op {
 	n := rapid.Uint64Range(0, 500).Draw(t, "n")
 	ok := rapid.Uint64Range(0, n).Draw(t, "ok")
 	slow := rapid.Uint64Range(0, n-ok).Draw(t, "slow")
-	for i, more := range []uint64{n, ok, slow, n - ok - slow, n / 10, n / 20, n, ok, slow, n - ok - slow} {
+	for i, more := range []uint64{n, ok, slow, n - ok - slow, n / 10, n / 20, n, ok, slow, n - ok - slow, n, n / 3, ok / 4} {
 		*fields[i] = min(*fields[i]+more, wire.MaxCount)
 	}
 	latency := time.Duration(ok) * spans.Draw(t, "latency") % wire.MaxSpan
@@ -138,6 +140,7 @@ func TestInvariants(t *testing.T) {
 			o.apply(s, now)
 			o.apply(again, now)
 			check(t, s)
+			checkTraffic(t, s.Traffic())
 			if o.what == "step" || o.what == "judge" {
 				checkStep(t, &was, s)
 			}
@@ -170,6 +173,25 @@ func check(t *rapid.T, s *Steward) {
 		t.Fatalf("%+v", d)
 	case len(s.peers) > 6 || len(s.reporters) > 6 || len(s.reporters) != len(s.order):
 		t.Fatalf("%d stewards, %d reporters, %d in order", len(s.peers), len(s.reporters), len(s.order))
+	}
+}
+
+// checkTraffic: parts are no larger than what they are parts of, and zones are
+// few, each there once.
+func checkTraffic(t *rapid.T, x *Traffic) {
+	const round = 1 + 1e-9
+	for i, n := range []float64{x.Attempts, x.Foreign, x.OK, x.Strained, x.Capacity} {
+		if math.IsNaN(n) || math.IsInf(n, 0) || n < 0 {
+			t.Fatalf("number %d is %v", i, n)
+		}
+	}
+	if x.Foreign > x.Attempts*round || x.Strained > x.OK*round || len(x.Zones) > wire.MaxZones {
+		t.Fatalf("%+v", x)
+	}
+	for i, z := range x.Zones {
+		if i > 0 && z.Zone <= x.Zones[i-1].Zone || math.IsNaN(z.Demand) || z.Demand < 0 || z.Need < 0 || !z.Home && z.Demand+z.Need > 0 {
+			t.Fatalf("%+v", x.Zones)
+		}
 	}
 }
 

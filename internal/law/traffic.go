@@ -13,17 +13,20 @@ type Traffic struct {
 	Attempts float64
 	Foreign  float64 // of them those of members that are at home elsewhere
 	OK       float64
-	Strained float64 // of OK those that took longer than when all is well
-	Capacity float64 // requests a second, as the median reporter has it; 0: nobody knows
-	Home     []ZoneTraffic
+	Strained float64       // of OK those that took longer than when all is well
+	Capacity float64       // requests a second, as the median reporter has it; 0: nobody knows
+	Zones    []ZoneTraffic // of the reporters, by name
 }
 
-// ZoneTraffic is what the members of one zone want of an endpoint that they are at
-// home at.
+// ZoneTraffic is how the members of one zone stand to an endpoint, and what those
+// who are at home at it want of it.
 type ZoneTraffic struct {
 	Zone   string
+	Home   bool    // the zone is at home here
 	Demand float64 // first tries
 	Need   float64 // of them those that failed or were dimmed
+
+	at, away int // reporters who say so
 }
 
 // Traffic is the last tick's; what it holds is replaced at the next.
@@ -31,10 +34,11 @@ func (s *Steward) Traffic() *Traffic { return &s.traffic }
 
 // flow works out the tick's traffic. Reporters are clamped as elsewhere: attempts
 // at clampAt of their own, demand and need at that of demand, successes by the
-// scale of outcomes.
+// scale of outcomes. A zone is at home here if half of its reporters say so, or two
+// of them: where it is, nothing is diverted, which one voice is not to bring about.
 func (s *Steward) flow(demandMax float64) {
 	t := &s.traffic
-	*t = Traffic{Home: t.Home[:0]}
+	*t = Traffic{Zones: t.Zones[:0]}
 	sent, capacities := s.scratch[:0], []float64(nil)
 	for _, r := range s.order {
 		if r.sent > 0 {
@@ -49,10 +53,14 @@ func (s *Steward) flow(demandMax float64) {
 		t.Attempts += n
 		t.OK += r.ok
 		t.Strained += min(r.strained, r.ok)
+		z := t.zone(place.Zone)
 		if place.Away {
 			t.Foreign += n
-		} else if r.demand > 0 || r.need > 0 {
-			t.home(place.Zone, min(r.demand, demandMax), min(r.need, demandMax))
+			z.away++
+		} else {
+			z.at++
+			z.Demand += min(r.demand, demandMax)
+			z.Need += min(r.need, demandMax)
 		}
 		if place.Capacity > 0 {
 			capacities = append(capacities, place.Capacity)
@@ -61,16 +69,23 @@ func (s *Steward) flow(demandMax float64) {
 	if len(capacities) > 0 {
 		t.Capacity = median(capacities)
 	}
+	for i := range t.Zones {
+		z := &t.Zones[i]
+		if z.Home = z.at > 1 || z.at > 0 && z.at >= z.away; !z.Home {
+			z.Demand, z.Need = 0, 0
+		}
+	}
 }
 
-func (t *Traffic) home(zone string, demand, need float64) {
-	at, ok := slices.BinarySearchFunc(t.Home, zone, func(z ZoneTraffic, name string) int { return cmp.Compare(z.Zone, name) })
+// zone returns a zone's part, making it if there is room; if there is none what is
+// written to it is lost.
+func (t *Traffic) zone(name string) *ZoneTraffic {
+	at, ok := slices.BinarySearchFunc(t.Zones, name, func(z ZoneTraffic, name string) int { return cmp.Compare(z.Zone, name) })
 	if !ok {
-		if len(t.Home) >= wire.MaxZones {
-			return
+		if len(t.Zones) >= wire.MaxZones {
+			return &ZoneTraffic{}
 		}
-		t.Home = slices.Insert(t.Home, at, ZoneTraffic{Zone: zone})
+		t.Zones = slices.Insert(t.Zones, at, ZoneTraffic{Zone: name})
 	}
-	t.Home[at].Demand += demand
-	t.Home[at].Need += need
+	return &t.Zones[at]
 }

@@ -30,11 +30,10 @@ type planner struct {
 
 // divert lets the plan take its step, and puts what it comes to into the rows.
 func (n *Node) divert(now time.Duration, s *service) {
-	if len(s.dutyOrder) < 2 { // there is nowhere else to turn
-		s.planner = nil
+	p := s.planner
+	if p == nil && len(s.dutyOrder) < 2 { // there is nowhere else to turn
 		return
 	}
-	p := s.planner
 	if p == nil {
 		p = &planner{born: now}
 		s.planner = p
@@ -43,11 +42,11 @@ func (n *Node) divert(now time.Duration, s *service) {
 	for _, d := range s.dutyOrder {
 		x := d.law.Traffic()
 		e := plan.EndpointTick{
-			Name: d.endpoint, Capacity: x.Capacity, Health: healthOf(d.row.State),
+			Name: d.endpoint, Capacity: x.Capacity, Health: healthOf(d.law.Decision().State),
 			Attempts: x.Attempts, Foreign: x.Foreign, OK: x.OK, Strained: x.Strained,
 		}
-		for _, h := range x.Home {
-			e.Home = append(e.Home, plan.HomeTick(h))
+		for _, z := range x.Zones {
+			e.Zones = append(e.Zones, plan.ZoneTick{Zone: z.Zone, Home: z.Home, Demand: z.Demand, Need: z.Need})
 		}
 		t.Endpoints = append(t.Endpoints, e)
 	}
@@ -73,6 +72,27 @@ func healthOf(s wire.State) plan.Health {
 	case wire.Dim:
 	}
 	return plan.Tripped
+}
+
+// withoutSigma is what zones want, and nothing that they may divert.
+func withoutSigma(zones []wire.ZoneShare) (rest []wire.ZoneShare) {
+	for _, z := range zones {
+		if z.Memory > 0 {
+			rest = append(rest, wire.ZoneShare{Name: z.Name, Memory: z.Memory})
+		}
+	}
+	return rest
+}
+
+// mostShares raises what was told to what is told now.
+func mostShares(told, now []wire.ZoneShare) []wire.ZoneShare {
+	for _, z := range now {
+		if was := sigmaOf(told, z.Name); z.Sigma.Float() > was {
+			told = slices.DeleteFunc(slices.Clone(told), func(t wire.ZoneShare) bool { return t.Name == z.Name })
+			told = append(told, z)
+		}
+	}
+	return told
 }
 
 // sharesNews reports whether what was told of an endpoint's shares is to be told
@@ -103,35 +123,66 @@ func sigmaOf(zones []wire.ZoneShare, name string) float64 {
 // after would think that what they hear of is all there is.
 type remembered struct {
 	good  float64
-	zones []wire.ZoneShare
-	at    time.Duration
+	at    time.Duration // when that was said
+	zones []zoneMemory
+}
+
+type zoneMemory struct {
+	name   string
+	wants  float64
+	saidAt time.Duration
 }
 
 // remember keeps what two fresh verdicts agree on: of the loads that were borne the
-// second largest, and so of what each zone wants.
-func (v *view) remember(now time.Duration, fresh []held) {
+// second largest, and so of what each zone wants, which fades as it does in the plan:
+// of two who agree one may have just come to office, and know little yet.
+func (v *view) remember(now time.Duration) {
 	var good [2]float64
-	var zones []wire.ZoneShare
-	for i := range fresh {
-		largest(&good, fresh[i].row.Good)
-		for _, z := range fresh[i].row.Zones {
-			if slices.ContainsFunc(zones, func(k wire.ZoneShare) bool { return k.Name == z.Name }) || len(zones) == wire.MaxZones {
-				continue
+	k := &v.known
+	k.zones = slices.DeleteFunc(k.zones, func(z zoneMemory) bool { return now-z.saidAt >= planRecalls })
+	for i := range v.held {
+		h := &v.held[i]
+		if !h.fresh(now) {
+			continue
+		}
+		largest(&good, h.row.Good)
+		for _, z := range h.row.Zones {
+			if wants := v.agreed(now, z.Name); wants > 0 {
+				k.zone(z.Name, wants, now)
 			}
-			var memory [2]float64
-			for j := range fresh {
-				for _, x := range fresh[j].row.Zones {
-					if x.Name == z.Name {
-						largest(&memory, x.Memory)
-					}
-				}
-			}
-			zones = append(zones, wire.ZoneShare{Name: z.Name, Memory: memory[1]})
 		}
 	}
-	if good[1] > 0 || len(zones) > 0 { // or those who have just come to office know nothing yet
-		v.known = remembered{good[1], zones, now}
+	if good[1] > 0 {
+		k.good, k.at = good[1], now
 	}
+}
+
+func (k *remembered) zone(name string, wants float64, now time.Duration) {
+	for i := range k.zones {
+		if z := &k.zones[i]; z.name == name {
+			z.wants = max(wants, plan.Faded(z.wants, now-z.saidAt))
+			z.saidAt = now
+			return
+		}
+	}
+	if len(k.zones) < wire.MaxZones {
+		k.zones = append(k.zones, zoneMemory{name, wants, now})
+	}
+}
+
+// agreed is what a zone wants, the second largest of the fresh verdicts.
+func (v *view) agreed(now time.Duration, zone string) float64 {
+	var wants [2]float64
+	for i := range v.held {
+		if h := &v.held[i]; h.fresh(now) {
+			for _, z := range h.row.Zones {
+				if z.Name == zone {
+					largest(&wants, z.Memory)
+				}
+			}
+		}
+	}
+	return wants[1]
 }
 
 // largest keeps the two largest.
@@ -148,8 +199,17 @@ func largest(l *[2]float64, x float64) {
 // ago: what zones want fades slowly.
 func (s *service) adoptPlan(now time.Duration) {
 	for _, d := range s.dutyOrder {
-		if v := s.views[d.endpoint]; v != nil && v.known.at > 0 && now-v.known.at < planRecalls {
-			s.planner.plan.Adopt(d.endpoint, v.known.good, v.known.zones)
+		v := s.views[d.endpoint]
+		if v == nil {
+			continue
+		}
+		if k := &v.known; k.good > 0 && now-k.at < planRecalls {
+			s.planner.plan.AdoptGood(d.endpoint, k.good)
+		}
+		for _, z := range v.known.zones {
+			if now-z.saidAt < planRecalls {
+				s.planner.plan.AdoptMemory(d.endpoint, z.name, z.wants)
+			}
 		}
 	}
 }

@@ -101,7 +101,29 @@ func TestSigmaExpiresSoonerInTrouble(t *testing.T) {
 type planning struct {
 	*single
 	demand, sent map[string]uint64 // by zone and by endpoint, so far
-	slow         map[string]uint64
+	slow, failed map[string]uint64
+	fails        string // the endpoint where everything fails
+	cast         []wire.VerdictRow
+}
+
+func newPlanning(t tester) *planning {
+	return &planning{newSteward(t), map[string]uint64{}, map[string]uint64{}, map[string]uint64{}, map[string]uint64{}, "", nil}
+}
+
+// sigma is what rows say that zone a may divert to b, if they speak of b.
+func sigma(rows []wire.VerdictRow) (last wire.ZoneShare, told bool) {
+	for _, row := range rows {
+		if row.Endpoint != "b" {
+			continue
+		}
+		told, last = true, wire.ZoneShare{}
+		for _, z := range row.Zones {
+			if z.Name == "a" {
+				last = z
+			}
+		}
+	}
+	return last, told
 }
 
 func (p *planning) run(d time.Duration, diverted uint64, slow bool) (told []wire.VerdictRow) {
@@ -125,12 +147,21 @@ func (p *planning) run(d time.Duration, diverted uint64, slow bool) (told []wire
 				if slow && e == "b" {
 					p.slow[k] += n
 				}
-				row.Totals.OK, row.Totals.OKLatency = p.sent[k], time.Duration(p.sent[k])*time.Millisecond
+				if e == p.fails {
+					p.failed[k] += n
+				}
+				row.Totals.FailSlow = p.failed[k]
+				row.Totals.OK, row.Totals.OKLatency = p.sent[k]-p.failed[k], time.Duration(p.sent[k])*time.Millisecond
 				row.Flow = coord.Flow{Sent: p.sent[k], Strained: p.slow[k]}
 				p.report(p.others[i], row)
 			}
 		}
 		out := p.tick()
+		for _, x := range out.Casts {
+			if m, err := wire.Decode(x.Data); err == nil && m.Verdicts != nil {
+				p.cast = append(p.cast, m.Verdicts.Rows...)
+			}
+		}
 		for _, x := range out.Sends {
 			if m, err := wire.Decode(x.Data); err == nil && m.Verdicts != nil && x.To == p.others[0] {
 				told = append(told, m.Verdicts.Rows...)
@@ -143,32 +174,87 @@ func (p *planning) run(d time.Duration, diverted uint64, slow bool) (told []wire
 // A steward tells how much may go elsewhere, and at once when that comes to
 // nothing.
 func TestStewardTellsShares(t *testing.T) {
-	p := &planning{newSteward(t), map[string]uint64{}, map[string]uint64{}, map[string]uint64{}}
-	var last wire.ZoneShare
-	sigma := func(rows []wire.VerdictRow) (told bool) {
-		for _, row := range rows {
-			if row.Endpoint != "b" {
-				continue
-			}
-			told, last = true, wire.ZoneShare{}
-			for _, z := range row.Zones {
-				if z.Name == "a" {
-					last = z
-				}
-			}
-		}
-		return told
-	}
-	if !sigma(p.run(20*time.Second, 0, false)) || last.Sigma == 0 || last.Memory != 0 {
+	p := newPlanning(t)
+	if last, told := sigma(p.run(20*time.Second, 0, false)); !told || last.Sigma == 0 || last.Memory != 0 {
 		t.Fatalf("zone a is told %+v of b", last)
 	}
 	for p.now%(5*time.Second) != time.Second { // not when it is told anyhow
 		p.run(law.Tick, 2, false)
 	}
-	if !sigma(p.run(1500*time.Millisecond, 2, true)) || last.Sigma != 0 {
+	if last, told := sigma(p.run(1500*time.Millisecond, 2, true)); !told || last.Sigma != 0 {
 		t.Errorf("b is strained; zone a is told %+v", last)
 	}
 	if s := p.node.Stats(); s.Dropped[node.DropFull] > 0 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// What a steward says of an endpoint that it dims tells nobody to divert to it, not
+// even when it says so first.
+func TestNothingGoesToWhatIsDimmed(t *testing.T) {
+	p := newPlanning(t)
+	p.run(20*time.Second, 2, false)
+	p.fails = "b"
+	told := p.run(5*time.Second, 2, false)
+	if last, _ := sigma(p.cast); last.Memory != 0 || len(p.cast) == 0 {
+		t.Fatalf("%+v", p.cast)
+	}
+	for _, row := range append(told, p.cast...) {
+		for _, z := range row.Zones {
+			if row.Endpoint == "b" && row.State != wire.Closed && z.Sigma > 0 {
+				t.Fatalf("b is %v and zone %s may divert %.2f to it", row.State, z.Name, z.Sigma.Float())
+			}
+		}
+	}
+}
+
+// A share that has grown since it was last news, and was told with the others, is
+// news again as soon as it falls.
+func TestFallFromWhatWasTold(t *testing.T) {
+	told := []wire.ZoneShare{{Name: "y", Sigma: 200}, {Name: "z", Sigma: 100}}
+	again := node.MostShares(told, []wire.ZoneShare{{Name: "y", Sigma: 100}, {Name: "z", Sigma: 120}})
+	for _, tc := range []struct {
+		y, z coord.Share
+		news bool
+	}{{200, 120, false}, {200, 109, false}, {200, 107, true}, {179, 120, true}, {181, 120, false}, {200, 147, true}} {
+		if got := node.SharesNews(again, []wire.ZoneShare{{Name: "y", Sigma: tc.y}, {Name: "z", Sigma: tc.z}}); got != tc.news {
+			t.Errorf("from %+v to %d and %d: news %v, want %v", again, tc.y, tc.z, got, tc.news)
+		}
+	}
+	if told[1].Sigma != 100 {
+		t.Error("what was told has been overwritten")
+	}
+}
+
+// Who comes to office knows what zones want, if two of those before have said so,
+// whether it uses the service or not; and what one alone says later does not undo it.
+func TestMemoryOutlivesStewards(t *testing.T) {
+	for _, uses := range []bool{false, true} {
+		p := newPlanning(t)
+		if uses {
+			p.samples = []node.Samples{{Service: "svc", Endpoints: []coord.Sample{{Endpoint: "b", Phi: coord.PhiFull}}}}
+		}
+		row := closed
+		row.Endpoint, row.Good, row.Zones = "b", 900, []wire.ZoneShare{{Name: "b", Memory: 700}, {Name: "c", Memory: 100}}
+		for _, x := range p.stewards {
+			p.hear(x, row)
+		}
+		row.Zones = []wire.ZoneShare{{Name: "b", Memory: 3}, {Name: "d", Memory: 400}}
+		p.hear(p.stewards[0], row)
+		p.wait(20 * time.Second) // the one side of a partition
+		var zones []wire.ZoneShare
+		var good float64
+		for _, row := range p.run(2*time.Second, 0, false) {
+			if row.Endpoint == "b" {
+				zones, good = row.Zones, row.Good
+			}
+		}
+		wants := map[string]float64{}
+		for _, z := range zones {
+			wants[z.Name] = z.Memory
+		}
+		if good < 900 || wants["b"] < 650 || wants["c"] < 90 || wants["d"] > 0 {
+			t.Errorf("uses it %v: good %v, zones %+v", uses, good, zones)
+		}
 	}
 }

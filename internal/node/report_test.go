@@ -137,6 +137,51 @@ func TestUnusedIsNotReported(t *testing.T) {
 	}
 }
 
+// TestIdleElsewhereIsReported: while a member calls the endpoint that it is at home
+// at, it tells now and then how it stands to others, so that the stewards know who
+// is at home where; of one at home it tells nothing while it does not call it.
+func TestIdleElsewhereIsReported(t *testing.T) {
+	for _, away := range []bool{false, true} {
+		s := newMember(t)
+		s.samples[0].Endpoints = append(s.samples[0].Endpoints, coord.Sample{Endpoint: "idle", Phi: coord.PhiFull, Place: coord.Place{Zone: "z", Away: away}})
+		told := func(d time.Duration) (n int) {
+			for end := s.now + d; s.now < end; {
+				for i := range s.samples[0].Endpoints {
+					s.samples[0].Endpoints[i].Totals.Demand += uint64(1 - i)
+				}
+				s.now += law.Tick
+				if s.idle {
+					s.samples[0].Endpoints[0].Totals.Demand--
+				}
+				for _, x := range s.node.Tick(s.now, s.samples, 255).Sends {
+					m, err := wire.Decode(x.Data)
+					if err != nil || x.To != s.stewards[0] {
+						continue
+					}
+					for _, row := range m.Report.Rows {
+						if row.Endpoint == "idle" {
+							n++
+						}
+					}
+				}
+			}
+			return n
+		}
+		want := 0
+		if away {
+			want = 6
+		}
+		if got := told(time.Minute); got != want {
+			t.Errorf("away %v: reported %d times in a minute, want %d", away, got, want)
+		}
+		s.idle = true
+		told(3 * time.Second) // the end of the traffic
+		if got := told(time.Minute); got != 0 {
+			t.Errorf("away %v: reported %d times though nothing is called", away, got)
+		}
+	}
+}
+
 // TestReportCarriesWhatIsApplied: phi, tag, timeout, health and the baseline heard
 // last go along.
 func TestReportCarriesWhatIsApplied(t *testing.T) {

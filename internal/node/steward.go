@@ -26,7 +26,7 @@ type duty struct {
 	row      wire.VerdictRow  // as decided last
 	decided  law.Decision     // the same in the law's words
 	changed  bool             // and nobody has been told
-	told     []wire.ZoneShare // when its shares last were news
+	told     []wire.ZoneShare // the most that its shares were told since they last were news
 
 	until, cast time.Duration // end of the pushback as decided, and as cast, last
 }
@@ -134,9 +134,12 @@ func (n *Node) decide(now time.Duration) {
 				s.forgetDuty(d.endpoint)
 				continue
 			}
-			n.decided(now, s, d, d.law.Step(now))
+			d.law.Step(now)
 		}
 		n.divert(now, s)
+		for _, d := range s.dutyOrder {
+			n.decided(now, s, d, d.law.Decision())
+		}
 		s.callOrder = slices.DeleteFunc(s.callOrder, func(member string) bool {
 			gone := !n.roster.Has(member) || now-s.callers[member].heard > 30*time.Second
 			if gone {
@@ -158,10 +161,14 @@ func (n *Node) decided(now time.Duration, s *service, d *duty, decision law.Deci
 		n.out.Decisions = append(n.out.Decisions, Decision{s.name, d.endpoint, d.decided, decision})
 	}
 	row.Good, row.Zones = d.row.Good, d.row.Zones // as planned last
+	if row.State != wire.Closed {                 // between two ticks, since the plan has seen it
+		row.Zones = withoutSigma(row.Zones)
+	}
 	d.row, d.decided = row, decision
 	origin := n.origin()
 	if v := s.views[d.endpoint]; v != nil {
 		v.take(origin, now, row)
+		v.remember(now)
 		if s.used {
 			n.adviseOn(now, s, d.endpoint, v)
 		}
@@ -211,6 +218,7 @@ func (n *Node) answer(now time.Duration, services []*service) {
 						to = append(to, member)
 					}
 					answers[member] = append(answers[member], d.row)
+					d.told = mostShares(d.told, d.row.Zones)
 				}
 			}
 		}

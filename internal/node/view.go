@@ -122,6 +122,7 @@ func (n *Node) heardVerdicts(now time.Duration, m *wire.Verdicts) {
 			continue
 		}
 		n.stats.Verdicts++
+		v.remember(now)
 		if d := s.duties[row.Endpoint]; d != nil {
 			d.law.Heard(asOf, from, row.Phi)
 		}
@@ -209,7 +210,6 @@ func (v *view) next(now time.Duration, members int, amiss bool) coord.Advice {
 	a.Phi = by.row.Phi
 	a.Until = v.until(now, f)
 	a.Sigma = v.sigma(now, f, amiss)
-	v.remember(now, f)
 	if a.InForce() {
 		a.Source, a.AsOf, a.Evidence = coord.SourceCluster, by.asOf, by.evidence()
 	}

@@ -10,13 +10,14 @@ const MaxZones = 8
 
 // The constants of the plan.
 const (
-	demandOver = 5.   // seconds over which demand is averaged
-	fastOver   = 1.   // and for those who must not be late
-	loadOver   = 2.5  // and attempts
-	needRise   = .5   // share of the gap that need rises in a tick
-	needHalf   = 5.   // seconds in which it falls by half
-	memoryHalf = 300  // seconds in which remembered demand falls by half
-	forgotten  = .001 // first tries a second that are as good as none
+	demandOver = 5.          // seconds over which demand is averaged
+	fastOver   = 1.          // and for those who must not be late
+	loadOver   = 2.5         // and attempts
+	needRise   = .5          // share of the gap that need rises in a tick
+	needHalf   = 5.          // seconds in which it falls by half
+	memoryHalf = 300         // seconds in which remembered demand falls by half
+	forgotten  = .001        // first tries a second that are as good as none
+	silence    = time.Second // after which a zone yields to another, if there are too many
 
 	useMost    = .75 // U: share of the capacity that may be used
 	goodGrowth = 1.1
@@ -67,12 +68,14 @@ type EndpointTick struct {
 	OK       float64
 	Strained float64 // of OK those that took longer than when all is well
 
-	Home []HomeTick // by the zones at home here
+	Zones []ZoneTick // those that say how they stand to it, each once
 }
 
-// HomeTick is what one zone wants of an endpoint that it is at home at.
-type HomeTick struct {
+// ZoneTick is how a zone stands to an endpoint, and what it wants of it if it is at
+// home there.
+type ZoneTick struct {
 	Zone   string
+	Home   bool
 	Demand float64 // first tries
 	Need   float64 // of them those that failed or were dimmed
 }
@@ -95,6 +98,7 @@ type zone struct {
 	need   float64 // a second
 	memory float64 // of demand
 
+	heard   time.Duration // when anybody of it was heard of last
 	tripped bool
 }
 
@@ -114,9 +118,10 @@ type endpoint struct {
 	sigma []share
 }
 
-// home is what a zone wants of an endpoint.
+// home is what a zone that is or was at home at an endpoint wants of it.
 type home struct {
 	zone         *zone
+	gone         bool // it is at home elsewhere by now
 	demand, fast float64
 	memory       float64
 }
@@ -138,7 +143,7 @@ func (p *Plan) Step(t Tick) {
 		return
 	}
 	sec := dt.Seconds()
-	p.count(&t, sec)
+	p.count(&t, dt)
 	if t.Now-p.second >= time.Second-time.Millisecond {
 		p.second = t.Now
 		for _, e := range p.endpoints {
@@ -155,13 +160,14 @@ func average(mean *float64, rate, over, sec float64) {
 
 // count takes the tick's counts into the means. Endpoints that it does not name are
 // forgotten, and in the course of time so are zones that want nothing.
-func (p *Plan) count(t *Tick, sec float64) {
+func (p *Plan) count(t *Tick, dt time.Duration) {
+	sec := dt.Seconds()
 	p.keep(t.Endpoints)
 	fade := 1.
 	if !t.Missing {
-		fade = math.Exp2(-sec / memoryHalf)
+		fade = Faded(1, dt)
 	}
-	wanted := map[*zone]HomeTick{}
+	wanted := map[*zone]ZoneTick{}
 	for i := range t.Endpoints {
 		x := &t.Endpoints[i]
 		e := p.endpoint(x.Name)
@@ -173,14 +179,20 @@ func (p *Plan) count(t *Tick, sec float64) {
 		average(&e.inflow, x.Foreign/sec, loadOver, sec)
 		e.ok += x.OK
 		e.strained += x.Strained
-		seen := map[*zone]HomeTick{}
-		for _, h := range x.Home {
-			if z := p.zone(h.Zone); z != nil {
-				e.at(z)
-				seen[z] = h
+		seen := map[*zone]ZoneTick{}
+		for _, y := range x.Zones {
+			if !y.Home {
+				if h := e.known(y.Zone); h != nil {
+					h.gone = true
+				}
+				continue
+			}
+			if z := p.zone(y.Zone); z != nil {
+				e.at(z).gone = false
+				seen[z] = y
 				all := wanted[z]
-				all.Demand += h.Demand
-				all.Need += h.Need
+				all.Demand += y.Demand
+				all.Need += y.Need
 				wanted[z] = all
 			}
 		}
@@ -191,7 +203,10 @@ func (p *Plan) count(t *Tick, sec float64) {
 		}
 	}
 	for _, z := range p.zones {
-		w := wanted[z]
+		w, told := wanted[z]
+		if told {
+			z.heard = t.Now
+		}
 		average(&z.demand, w.Demand/sec, demandOver, sec)
 		z.memory = max(z.demand, z.memory*fade)
 		if n := w.Need / sec; n > z.need {
@@ -200,6 +215,11 @@ func (p *Plan) count(t *Tick, sec float64) {
 			z.need = n + (z.need-n)*math.Exp2(-sec/needHalf)
 		}
 	}
+}
+
+// Faded is what remains of remembered demand after a while.
+func Faded(demand float64, after time.Duration) float64 {
+	return demand * math.Exp2(-after.Seconds()/memoryHalf)
 }
 
 // own is what an endpoint's own users have to be reckoned with.

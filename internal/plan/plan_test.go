@@ -48,7 +48,7 @@ func (w *two) run(d time.Duration) {
 			t.Endpoints = append(t.Endpoints, EndpointTick{
 				Name: here, Capacity: w.capacity[here], Health: w.health[here],
 				Attempts: all, Foreign: w.diverted[here] / 4, OK: all, Strained: all * w.slow[here],
-				Home: []HomeTick{{here, w.demand[here] / 4, w.demand[here] / 4 * w.failing[here]}},
+				Zones: []ZoneTick{{here, true, w.demand[here] / 4, w.demand[here] / 4 * w.failing[here]}},
 			})
 		}
 		w.p.Step(t)
@@ -180,7 +180,7 @@ func TestSigma(t *testing.T) {
 				}
 				e.Foreign, e.Strained = e.Attempts*amount("foreign", 1), e.OK*amount("strained", 1)
 				demand := amount("demand", 300)
-				e.Home = []HomeTick{{fmt.Sprint("z", i%zones), demand, demand * amount("need", 1)}}
+				e.Zones = []ZoneTick{{fmt.Sprint("z", i%zones), true, demand, demand * amount("need", 1)}}
 				tk.Endpoints = append(tk.Endpoints, e)
 			}
 			was := map[[2]string]float64{}
@@ -214,11 +214,69 @@ func TestSigma(t *testing.T) {
 	})
 }
 
+// A zone whose home is elsewhere by now is helped like any other where it was; its
+// demand is still reckoned with there.
+func TestHomesMove(t *testing.T) {
+	var p Plan
+	run := func(d time.Duration, home string) {
+		for end := p.now + d; p.now < end; {
+			tk := Tick{Now: p.now + tick}
+			for _, name := range []string{"a", "b"} {
+				e := EndpointTick{Name: name, Capacity: 400, Attempts: 25, OK: 25, Zones: []ZoneTick{{Zone: "z", Home: name == home}}}
+				if name == home {
+					e.Zones[0].Demand = 25
+				}
+				tk.Endpoints = append(tk.Endpoints, e)
+			}
+			p.Step(tk)
+		}
+	}
+	run(10*time.Second, "a")
+	if at, away := p.Sigma("z", "a"), p.Sigma("z", "b"); at != 0 || away == 0 {
+		t.Errorf("sigma is %v at home and %v elsewhere", at, away)
+	}
+	run(tick, "b")
+	if at := p.Sigma("z", "b"); at != 0 {
+		t.Errorf("sigma is %v where the zone is at home since now", at)
+	}
+	run(10*time.Second, "b")
+	if was := p.Sigma("z", "a"); was == 0 {
+		t.Error("nothing may be diverted to where the zone was at home before")
+	}
+	if _, zones := p.Shares("a"); len(zones) != 1 || zones[0].Memory < 80 {
+		t.Errorf("a's own users are forgotten: %+v", zones)
+	}
+}
+
+// Names of zones that are made up do not keep out those that are real, and push out
+// none that are heard.
+func TestInventedZones(t *testing.T) {
+	var p Plan
+	for i := range 200 {
+		tk := Tick{Now: p.now + tick}
+		for _, name := range []string{"a", "b"} {
+			tk.Endpoints = append(tk.Endpoints, EndpointTick{Name: name, Attempts: 25, OK: 25, Zones: []ZoneTick{{name, true, 25, 0}}})
+		}
+		e := &tk.Endpoints[0]
+		e.Zones = append(e.Zones, ZoneTick{fmt.Sprint("invented ", i), true, 50, 50})
+		if i >= 100 {
+			tk.Endpoints = append(tk.Endpoints, EndpointTick{Name: "late", Zones: []ZoneTick{{"late", true, 1, 0}}})
+		}
+		p.Step(tk)
+		if i > 60 && (p.Sigma("a", "b") == 0 || p.Sigma("b", "b") > 0) {
+			t.Fatalf("at tick %d zones a and b are %v and %v at b", i, p.Sigma("a", "b"), p.Sigma("b", "b"))
+		}
+	}
+	if _, zones := p.Shares("late"); len(zones) == 0 {
+		t.Error("there is no room for a real zone")
+	}
+}
+
 func TestBounds(t *testing.T) {
 	var p Plan
 	tk := Tick{Now: tick}
 	for i := range 200 {
-		tk.Endpoints = append(tk.Endpoints, EndpointTick{Name: fmt.Sprint(i), Home: []HomeTick{{fmt.Sprint(i), 1, 1}}})
+		tk.Endpoints = append(tk.Endpoints, EndpointTick{Name: fmt.Sprint(i), Zones: []ZoneTick{{fmt.Sprint(i), true, 1, 1}}})
 	}
 	p.Step(tk)
 	if len(p.endpoints) != 64 || len(p.zones) != MaxZones {
@@ -233,7 +291,7 @@ func TestBounds(t *testing.T) {
 	if len(p.endpoints) != 3 || len(p.zones) != 3 || p.Sigma("1", "0") != 0 {
 		t.Errorf("%d endpoints and %d zones are kept of three", len(p.endpoints), len(p.zones))
 	}
-	tk.Endpoints[0].Home = nil
+	tk.Endpoints[0].Zones = nil
 	for range 2 {
 		tk.Now += 6 * time.Hour
 		p.Step(tk)

@@ -45,11 +45,8 @@ func (p *Plan) share(sec float64) {
 			}
 		}
 		for _, z := range p.zones {
-			if e.isHome(z) {
-				continue
-			}
 			want := 0.
-			if (z.tripped || troubled == 0) && need > 0 {
+			if !e.isHome(z) && (z.tripped || troubled == 0) && need > 0 {
 				want = min(1, spare/need)
 			}
 			s := e.shareOf(z)

@@ -8,18 +8,46 @@ import (
 	"github.com/murmuration-go/murmuration/internal/wire"
 )
 
-// zone returns the state of a zone, making it if there is room.
+// zone returns the state of a zone, making it if there is room, or if one that has
+// fallen silent can go, of these the least: names are easily made up.
 func (p *Plan) zone(name string) *zone {
-	at, ok := slices.BinarySearchFunc(p.zones, name, func(z *zone, name string) int { return cmp.Compare(z.name, name) })
+	at, ok := p.searchZone(name)
 	if ok {
 		return p.zones[at]
 	}
 	if len(p.zones) >= MaxZones {
-		return nil
+		least := p.least()
+		if least == nil {
+			return nil
+		}
+		p.drop(least)
+		at, _ = p.searchZone(name)
 	}
-	z := &zone{name: name}
+	z := &zone{name: name, heard: p.now}
 	p.zones = slices.Insert(p.zones, at, z)
 	return z
+}
+
+// least is the zone that wants least of those that have fallen silent.
+func (p *Plan) least() (least *zone) {
+	for _, z := range p.zones {
+		if p.now-z.heard >= silence && (least == nil || z.memory < least.memory) {
+			least = z
+		}
+	}
+	return least
+}
+
+func (p *Plan) drop(gone *zone) {
+	p.zones = slices.DeleteFunc(p.zones, func(z *zone) bool { return z == gone })
+	for _, e := range p.endpoints {
+		e.home = slices.DeleteFunc(e.home, func(h *home) bool { return h.zone == gone })
+		e.sigma = slices.DeleteFunc(e.sigma, func(s share) bool { return s.zone == gone })
+	}
+}
+
+func (p *Plan) searchZone(name string) (at int, ok bool) {
+	return slices.BinarySearchFunc(p.zones, name, func(z *zone, name string) int { return cmp.Compare(z.name, name) })
 }
 
 // endpoint returns the state of an endpoint, making it if there is room.
@@ -50,7 +78,7 @@ func (p *Plan) keep(listed []EndpointTick) {
 		e.home = slices.DeleteFunc(e.home, func(h *home) bool { return h.memory < forgotten })
 	}
 	p.zones = slices.DeleteFunc(p.zones, func(z *zone) bool {
-		return !slices.ContainsFunc(p.endpoints, func(e *endpoint) bool { return e.isHome(z) })
+		return !slices.ContainsFunc(p.endpoints, func(e *endpoint) bool { return e.known(z.name) != nil })
 	})
 	for _, e := range p.endpoints {
 		e.sigma = slices.DeleteFunc(e.sigma, func(s share) bool { return !slices.Contains(p.zones, s.zone) })
@@ -59,18 +87,27 @@ func (p *Plan) keep(listed []EndpointTick) {
 
 // at returns what a zone wants of the endpoint that it is at home at.
 func (e *endpoint) at(z *zone) *home {
-	for _, h := range e.home {
-		if h.zone == z {
-			return h
-		}
+	if h := e.known(z.name); h != nil {
+		return h
 	}
 	h := &home{zone: z}
 	e.home = append(e.home, h)
 	return h
 }
 
+// known returns the same of a zone that is or was at home at the endpoint.
+func (e *endpoint) known(zone string) *home {
+	for _, h := range e.home {
+		if h.zone.name == zone {
+			return h
+		}
+	}
+	return nil
+}
+
 func (e *endpoint) isHome(z *zone) bool {
-	return slices.ContainsFunc(e.home, func(h *home) bool { return h.zone == z })
+	h := e.known(z.name)
+	return h != nil && !h.gone
 }
 
 // shareOf returns sigma for a zone, to be set.
@@ -127,29 +164,33 @@ func (p *Plan) Shares(endpoint string) (good float64, zones []wire.ZoneShare) {
 	return e.good, zones
 }
 
-// Adopt takes over what others remember of an endpoint, as far as it is news.
-func (p *Plan) Adopt(endpoint string, good float64, zones []wire.ZoneShare) {
+// AdoptGood takes over what others know of the load that an endpoint has borne with
+// ease, if it is news.
+func (p *Plan) AdoptGood(endpoint string, good float64) {
+	if at, ok := p.search(endpoint); ok {
+		e := p.endpoints[at]
+		e.good = max(e.good, good)
+	}
+}
+
+// AdoptMemory takes over what others remember that a zone wants of an endpoint, if it
+// is news.
+func (p *Plan) AdoptMemory(endpoint, zone string, wants float64) {
 	at, ok := p.search(endpoint)
 	if !ok {
 		return
 	}
-	e := p.endpoints[at]
-	e.good = max(e.good, good)
-	for _, x := range zones {
-		z := p.zone(x.Name)
-		if z == nil || x.Memory <= 0 {
-			continue
-		}
-		h := e.at(z)
-		h.memory = max(h.memory, x.Memory)
-		sum := 0.
-		for _, other := range p.endpoints {
-			for _, h := range other.home {
-				if h.zone == z {
-					sum += h.memory
-				}
-			}
-		}
-		z.memory = max(z.memory, sum)
+	z := p.zone(zone)
+	if z == nil {
+		return
 	}
+	h := p.endpoints[at].at(z)
+	h.memory = max(h.memory, wants)
+	sum := 0.
+	for _, e := range p.endpoints {
+		if h := e.known(zone); h != nil {
+			sum += h.memory
+		}
+	}
+	z.memory = max(z.memory, sum)
 }

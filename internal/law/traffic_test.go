@@ -1,0 +1,102 @@
+package law_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/law"
+	"github.com/murmuration-go/murmuration/internal/wire"
+)
+
+// TestTraffic: what comes from whom is told apart by where members are at home,
+// and one who exaggerates is clamped.
+func TestTraffic(t *testing.T) {
+	b := newBench(t, 6)
+	for i, m := range b.members {
+		m.row.Place = coord.Place{Zone: "a", Capacity: 100}
+		if i >= 4 {
+			m.row.Place = coord.Place{Zone: "b", Away: true, Capacity: 300}
+		}
+	}
+	b.ticks(4, well)
+	for i, m := range b.members {
+		n := uint64(10)
+		if i == 3 {
+			n = 1_000_000
+		}
+		m.see(load{ok: int(n), latency: healthy})
+		m.row.Flow.Sent += n
+		m.row.Flow.Need += n / 2
+		m.row.Flow.Strained += n / 5
+	}
+	b.tick()
+	got := *b.s.Traffic()
+	if got.Attempts < 60 || got.Attempts > 120 || got.Foreign != 20 || got.OK < 60 || got.OK > 120 || got.Strained < 12 || got.Strained > 30 || got.Capacity != 100 {
+		t.Errorf("%+v", got)
+	}
+	if len(got.Zones) != 2 || !got.Zones[0].Home || got.Zones[1].Home {
+		t.Fatalf("%+v", got.Zones)
+	}
+	if a := got.Zones[0]; a.Zone != "a" || a.Demand < 40 || a.Demand > 100 || a.Need < 15 || a.Need > 80 {
+		t.Errorf("%+v", a)
+	}
+	if z := got.Zones[1]; z.Zone != "b" || z.Demand != 0 || z.Need != 0 {
+		t.Errorf("%+v", z)
+	}
+}
+
+// TestHomeByVoices: where a zone is at home is said by half of those who speak for
+// it, or by two.
+func TestHomeByVoices(t *testing.T) {
+	for _, c := range []struct {
+		home, away int
+		want       bool
+	}{{1, 0, true}, {0, 1, false}, {1, 1, true}, {1, 2, false}, {1, 9, false}, {2, 9, true}, {5, 0, true}} {
+		b := newBench(t, c.home+c.away)
+		for i, m := range b.members {
+			m.row.Place = coord.Place{Zone: "z", Away: i >= c.home}
+		}
+		b.ticks(2, well)
+		z := b.s.Traffic().Zones
+		if len(z) != 1 || z[0].Home != c.want || (z[0].Demand > 0) != c.want {
+			t.Errorf("%d at home, %d not: %+v", c.home, c.away, z)
+		}
+	}
+}
+
+// TestZonesAreFew: names of zones take no more room than there is.
+func TestZonesAreFew(t *testing.T) {
+	b := newBench(t, 3*wire.MaxZones)
+	for i, m := range b.members {
+		m.row.Place.Zone = fmt.Sprint("zone ", i)
+	}
+	b.ticks(2, well)
+	if got := len(b.s.Traffic().Zones); got != wire.MaxZones {
+		t.Errorf("%d zones", got)
+	}
+}
+
+// TestTalkedOfAndNotCalled: a state in the way of an endpoint that members only talk
+// of is worth nothing after two minutes; where it is in nobody's way it is kept.
+func TestTalkedOfAndNotCalled(t *testing.T) {
+	for _, dimmed := range []bool{false, true} {
+		b := newBench(t, 3)
+		b.ticks(4, well)
+		if dimmed {
+			b.ticks(12, load{slow: 100})
+		}
+		if (b.d.State == wire.Dim) != dimmed {
+			t.Fatalf("%v", b.d.State)
+		}
+		b.ticks(int(119 * time.Second / law.Tick))
+		if b.s.Idle(b.now) {
+			t.Fatal("idle before two minutes are over")
+		}
+		b.ticks(8)
+		if b.s.Idle(b.now) != dimmed {
+			t.Errorf("dimmed %v: idle %v", dimmed, b.s.Idle(b.now))
+		}
+	}
+}

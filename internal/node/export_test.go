@@ -1,0 +1,7 @@
+package node
+
+// What tests outside look at.
+var (
+	MostShares = mostShares
+	SharesNews = sharesNews
+)
