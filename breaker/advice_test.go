@@ -119,23 +119,23 @@ func TestLocalMachineRestsUnderAdvice(t *testing.T) {
 	}
 }
 
-// In a coordinated cluster a local trip waits until its condition has held for
-// two seconds, so that the cluster gets to see the evidence.
+// In a coordinated cluster, or one that was until a moment ago, a local trip waits
+// until its condition has held for two seconds, so that the cluster gets to see the
+// evidence: all of them would trip at once where stewards change.
 func TestLocalTripWaitsForTheCluster(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, tc := range []struct {
-			fresh  int
+			lately bool
 			opens  time.Duration
 			broken bool // a success at one second
 		}{
-			{fresh: 0}, {fresh: 1},
-			{fresh: 2, opens: 2 * time.Second},
-			{fresh: 3, opens: 2 * time.Second},
-			{fresh: 3, opens: 3900 * time.Millisecond, broken: true},
+			{lately: false},
+			{lately: true, opens: 2 * time.Second},
+			{lately: true, opens: 3900 * time.Millisecond, broken: true},
 		} {
 			c := newAdvisor()
 			b := breaker.New("a", in(c))
-			c.publish(coord.Advice{Phi: coord.PhiFull, Fresh: tc.fresh})
+			c.publish(coord.Advice{Phi: coord.PhiFull, Lately: tc.lately})
 			times(9, b, errDown)
 			start := time.Now()
 			for b.State() == breaker.Closed && time.Since(start) < 10*time.Second {
@@ -148,7 +148,7 @@ func TestLocalTripWaitsForTheCluster(t *testing.T) {
 				}
 			}
 			if got := time.Since(start); got != tc.opens {
-				t.Errorf("with %d fresh stewards it opened after %v, want %v", tc.fresh, got, tc.opens)
+				t.Errorf("stewards lately %v: it opened after %v, want %v", tc.lately, got, tc.opens)
 			}
 		}
 	})
@@ -159,24 +159,24 @@ func TestLocalTripWaitsForTheCluster(t *testing.T) {
 func TestPartialFailuresAreTheClusters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, tc := range []struct {
-			fresh    int
+			lately   bool
 			failures int // of ten calls
 			want     breaker.State
 		}{
-			{0, 5, breaker.Open}, {1, 5, breaker.Open},
-			{2, 5, breaker.Closed}, {3, 8, breaker.Closed},
-			{2, 10, breaker.Open}, {3, 10, breaker.Open},
+			{false, 5, breaker.Open},
+			{true, 5, breaker.Closed}, {true, 8, breaker.Closed},
+			{true, 10, breaker.Open},
 		} {
 			c := newAdvisor()
 			b := breaker.New("a", in(c))
-			c.publish(coord.Advice{Phi: coord.PhiFull, Fresh: tc.fresh})
+			c.publish(coord.Advice{Phi: coord.PhiFull, Lately: tc.lately})
 			for range 60 {
 				times(10-tc.failures, b, nil)
 				times(tc.failures, b, errDown)
 				time.Sleep(100 * time.Millisecond)
 			}
 			if got := b.State(); got != tc.want {
-				t.Errorf("with %d fresh stewards and %d of 10 calls failing it is %v, want %v", tc.fresh, tc.failures, got, tc.want)
+				t.Errorf("stewards lately %v, %d of 10 calls failing: it is %v, want %v", tc.lately, tc.failures, got, tc.want)
 			}
 		}
 	})
@@ -189,7 +189,7 @@ func TestEachLocalTripWaitsAnew(t *testing.T) {
 		config := in(c)
 		config.ConsecutiveFailures = 1
 		b := breaker.New("a", config)
-		c.publish(coord.Advice{Phi: coord.PhiFull, Fresh: 3})
+		c.publish(coord.Advice{Phi: coord.PhiFull, Lately: true})
 		for range 3 {
 			times(5, b, errDown)
 			time.Sleep(2*time.Second - 1)

@@ -201,13 +201,13 @@ func (b *Breaker) Needed() { b.shared.Needed(spread(coord.Now())) }
 func (b *Breaker) Coordinated() bool { return b.shared.Advice().Lately }
 
 // OwnPath reports whether it is this member's own path to the endpoint that is
-// broken: the breaker is not closed, and two stewards have found nothing amiss
-// since it opened, although they are told what it sees.
+// broken: the breaker is not closed, and as two stewards have seen since it opened,
+// most attempts of others succeed.
 func (b *Breaker) OwnPath() bool {
 	a := b.shared.Advice()
 	l := b.life.Load()
 	return a.Coordinated() && !a.InForce() && l.era == a.Era &&
-		State(l.state.Load()) != Closed && a.Heard > time.Duration(l.brokenAt.Load())
+		State(l.state.Load()) != Closed && a.Well > time.Duration(l.brokenAt.Load())
 }
 
 // Locate tells the cluster how this member stands to the endpoint: the member's

@@ -34,7 +34,7 @@ type Config struct {
 	MinRequests int
 
 	// FailureRatio is the share of failures, in (0, 1], from which the
-	// breaker opens. Default 0.5. While verdicts of two stewards are fresh
+	// breaker opens. Default 0.5. While two stewards are heard, or were 5 s ago,
 	// it takes 0.9 at least, for 2 s: what fails in part is then for the
 	// cluster to judge.
 	FailureRatio float64

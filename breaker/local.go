@@ -104,7 +104,7 @@ func (l *local) readyToTrip(n gobreaker.Counts) bool {
 	if l.forced || l.wary.Load() {
 		return true
 	}
-	coordinated := l.b.shared.Advice().Coordinated()
+	coordinated := l.b.Coordinated()
 	ratio := l.b.config.FailureRatio
 	if coordinated {
 		ratio = max(ratio, ownPath)

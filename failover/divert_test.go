@@ -144,15 +144,16 @@ func TestNotDiverted(t *testing.T) {
 	})
 }
 
-// A member whose own breaker has opened stays at home until two stewards have
-// spoken since then and found nothing amiss; then it moves itself.
+// A member whose own breaker has opened stays at home until two stewards have seen
+// others fare well since then; that they find nothing amiss is not enough. Then it
+// moves itself.
 func TestOwnPath(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Minute)
 		c, s := inCluster("a", "b")
 		g := group(t, c)
 		well := allWell
-		well.Heard = coord.Now()
+		well.Well = coord.Now()
 		advise(s, "a", well)
 		advise(s, "b", allWell)
 		trip(g, "a")
@@ -161,11 +162,17 @@ func TestOwnPath(t *testing.T) {
 		if !opened(t, g, "a") {
 			t.Fatal("the breaker is not open")
 		}
-		if went, err := call(t, g); len(went) > 0 || !errors.Is(err, breaker.ErrOpen) || s.Endpoint("a").OwnPathBroken() {
-			t.Errorf("before the stewards have spoken: went to %q, %v", went, err)
+		stays := func(when string) {
+			t.Helper()
+			if went, err := call(t, g); len(went) > 0 || !errors.Is(err, breaker.ErrOpen) || s.Endpoint("a").OwnPathBroken() {
+				t.Errorf("%s: went to %q, %v", when, went, err)
+			}
 		}
+		stays("before the stewards have spoken")
 		time.Sleep(time.Second)
-		well.Heard = coord.Now()
+		advise(s, "a", well)
+		stays("who have found nothing amiss and seen nobody succeed")
+		well.Well = coord.Now()
 		advise(s, "a", well)
 		wants(t, g, true, []string{"b"})
 		if !s.Endpoint("a").OwnPathBroken() {

@@ -12,13 +12,14 @@ type Advice struct {
 	// force.
 	Source Source
 
-	// Fresh is the number of stewards whose verdict is fresh. Heard is about
-	// the local time at which the second newest of these was decided, and Lately
-	// says that there were two of late: stewards change, and until the new ones
-	// have spoken nobody is to run elsewhere.
+	// Fresh is the number of stewards whose verdict is fresh. Lately says that
+	// there were two of late: stewards change, and until the new ones have spoken
+	// nobody is to run elsewhere. Well is about the local time as of which two
+	// have seen most attempts succeed, 0 if never: that stewards find nothing
+	// amiss may as well mean that they have seen nothing.
 	Fresh  int
-	Heard  time.Duration
 	Lately bool
+	Well   time.Duration
 
 	// Tag numbers the span of time during which Phi was unchanged; it grows
 	// by one whenever Phi changes. Era grows by one whenever advice stops

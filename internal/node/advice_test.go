@@ -190,6 +190,38 @@ func TestEvidence(t *testing.T) {
 	}
 }
 
+// TestWellNeedsTwo: that others succeed is what two stewards have seen; and it does
+// not fade with them.
+func TestWellNeedsTwo(t *testing.T) {
+	fine, failing := closed, closed
+	fine.Outcomes, fine.Failures = 40, 20
+	failing.Outcomes, failing.Failures = 40, 21
+	for _, tc := range []struct {
+		rows []wire.VerdictRow
+		want bool
+	}{
+		{[]wire.VerdictRow{closed, closed, closed}, false},
+		{[]wire.VerdictRow{fine}, false},
+		{[]wire.VerdictRow{fine, closed, failing}, false},
+		{[]wire.VerdictRow{fine, closed, fine}, true},
+		{[]wire.VerdictRow{failing, fine, fine}, true},
+	} {
+		s := newMember(t)
+		for i, row := range tc.rows {
+			s.hear(s.stewards[i], row)
+		}
+		at := s.now
+		s.wait(20 * time.Second)
+		want := time.Duration(0)
+		if tc.want {
+			want = at
+		}
+		if s.advice.Well != want {
+			t.Errorf("%+v: well as of %v, want %v", tc.rows, s.advice.Well, want)
+		}
+	}
+}
+
 // TestEvidenceIsTheDecision: who is named has said the phi that is in force, and
 // on these numbers.
 func TestEvidenceIsTheDecision(t *testing.T) {

@@ -17,7 +17,7 @@ const (
 	validClosed  = 15 * time.Second
 	holdFor      = 10 * time.Second // the last phi < 1 is kept this long
 	lately       = 5 * time.Second  // stewards who are heard no more are waited for this long
-	heardStep    = time.Second      // in which Advice.Heard moves on
+	wellStep     = time.Second      // in which Advice.Well moves on
 )
 
 // view is what a node knows of one endpoint: the newest verdict of each steward,
@@ -197,11 +197,7 @@ func (v *view) next(now time.Duration, members int, amiss bool) coord.Advice {
 		return f[1]
 	}
 	v.l0 = second(func(a, b *wire.VerdictRow) int { return cmp.Compare(a.L0, b.L0) }).row.L0
-	slices.SortStableFunc(f, func(a, b held) int { return cmp.Compare(b.asOf, a.asOf) })
-	a := coord.Advice{Fresh: n, Heard: f[1].asOf, Lately: true}
-	if was := v.advice.Heard; a.Heard > was && a.Heard-was < heardStep {
-		a.Heard = was // or it would be published at every tick
-	}
+	a := coord.Advice{Fresh: n, Lately: true, Well: v.well(f)}
 	v.coordinated, v.coordinatedAt = true, now
 	a.Thr = second(func(a, b *wire.VerdictRow) int { return cmp.Compare(a.Thr, b.Thr) }).row.Thr
 	a.Mode = second(func(a, b *wire.VerdictRow) int { return cmp.Compare(b.Mode, a.Mode) }).row.Mode
@@ -216,12 +212,33 @@ func (v *view) next(now time.Duration, members int, amiss bool) coord.Advice {
 	return a
 }
 
+// well is the time as of which two stewards have seen most attempts succeed. It moves
+// on in steps, or there would be news at every tick.
+func (v *view) well(fresh []held) time.Duration {
+	var first, second time.Duration
+	for i := range fresh {
+		h := &fresh[i]
+		if h.row.Outcomes == 0 || h.row.Failures > h.row.Outcomes/2 {
+			continue
+		}
+		if at := h.asOf; at > first {
+			first, second = at, first
+		} else {
+			second = max(second, at)
+		}
+	}
+	if was := v.advice.Well; second-was < wellStep {
+		return was
+	}
+	return second
+}
+
 // fade is the advice when the cluster has fallen silent: the last phi is held,
 // then doubles each second until nothing is left of it; retries are off. A pushback
 // has an end of its own.
 func (v *view) fade(now time.Duration, fresh int) coord.Advice {
 	a := coord.Advice{
-		Phi: coord.PhiFull, Fresh: fresh, Thr: v.advice.Thr, Until: notYet(now, v.advice.Until),
+		Phi: coord.PhiFull, Fresh: fresh, Thr: v.advice.Thr, Well: v.advice.Well, Until: notYet(now, v.advice.Until),
 		Lately: v.coordinated && now-v.coordinatedAt < lately,
 	}
 	if !v.lost {

@@ -212,7 +212,7 @@ func (b *Breaker) State(now time.Duration) State {
 // OwnPath reports whether the member's own path is broken, as breaker.OwnPath does.
 func (b *Breaker) OwnPath(a *coord.Advice) bool {
 	a = heard(a)
-	return a.Coordinated() && !a.InForce() && b.era == a.Era && b.state != Closed && a.Heard > b.broken
+	return a.Coordinated() && !a.InForce() && b.era == a.Era && b.state != Closed && a.Well > b.broken
 }
 
 // probed ends a probe.
@@ -230,7 +230,7 @@ func (b *Breaker) probed(now time.Duration, o coord.Outcome) {
 // trips reports, after a failure, whether the machine opens.
 func (b *Breaker) trips(now time.Duration, a *coord.Advice) bool {
 	ratio := b.config.FailureRatio
-	if a.Coordinated() {
+	if a.Lately {
 		ratio = max(ratio, ownPath)
 	}
 	switch {
@@ -239,7 +239,7 @@ func (b *Breaker) trips(now time.Duration, a *coord.Advice) bool {
 	case !b.config.tripped(ratio, b.window.sum):
 		b.bad = false
 		return false
-	case !a.Coordinated():
+	case !a.Lately:
 		return true
 	case !b.bad:
 		b.bad, b.badSince = true, now

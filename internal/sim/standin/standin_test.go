@@ -132,7 +132,7 @@ func TestAlone(t *testing.T) {
 
 func TestNothingIsAllocated(t *testing.T) {
 	b := New(Config{OpenTimeout: 50 * time.Millisecond}, rand.New(rand.NewPCG(1, 2)), nil)
-	advice := []*coord.Advice{nil, {Phi: coord.PhiFull, Fresh: 3}, {Phi: coord.PhiFull, Mode: coord.RetryRatio}, {Phi: coord.PhiFull, Era: 1}}
+	advice := []*coord.Advice{nil, {Phi: coord.PhiFull, Lately: true}, {Phi: coord.PhiFull, Mode: coord.RetryRatio}, {Phi: coord.PhiFull, Era: 1}}
 	now, i, seen := time.Duration(0), 0, [3]int{}
 	allocations := testing.AllocsPerRun(20_000, func() {
 		i++

@@ -49,7 +49,7 @@ func (s step) String() string {
 	case edge:
 		return fmt.Sprintf("wait for edge %d and %v", s.Which, s.Wait)
 	case publish:
-		return fmt.Sprintf("publish phi %.3g, retries %v, by %v, %d fresh, era back %v", s.Advice.Phi.Float(), s.Advice.Mode, s.Advice.Source, s.Advice.Fresh, s.Back)
+		return fmt.Sprintf("publish phi %.3g, retries %v, by %v, lately %v, era back %v", s.Advice.Phi.Float(), s.Advice.Mode, s.Advice.Source, s.Advice.Lately, s.Back)
 	default:
 		return "look"
 	}
@@ -173,6 +173,6 @@ func drawStep(t *rapid.T, do what) step {
 
 func drawAdvice(t *rapid.T) coord.Advice {
 	a := rapid.SampledFrom(advices).Draw(t, "advice")
-	a.Fresh = rapid.IntRange(0, 3).Draw(t, "fresh")
+	a.Lately = rapid.Bool().Draw(t, "lately")
 	return a
 }

@@ -123,14 +123,14 @@ func TestFaultsAreFound(t *testing.T) {
 			}
 			return tk, o
 		}}},
-		{"no settling", byDo, wrong{hear: func(_ *Breaker, a coord.Advice) coord.Advice { a.Fresh = 0; return a }}},
+		{"no settling", byDo, wrong{hear: func(_ *Breaker, a coord.Advice) coord.Advice { a.Lately = false; return a }}},
 		{"half is enough in company", byDo, wrong{hear: func(b *Breaker, a coord.Advice) coord.Advice {
-			if a.Fresh >= 2 && b.config.MinRequests > 0 && float64(b.window.sum.failed) >= .5*float64(b.window.sum.ok+b.window.sum.failed) {
-				a.Fresh = 0
+			if a.Lately && b.config.MinRequests > 0 && float64(b.window.sum.failed) >= .5*float64(b.window.sum.ok+b.window.sum.failed) {
+				a.Lately = false
 			}
 			return a
 		}}},
-		{"settling with one fresh steward", byDo, wrong{hear: func(_ *Breaker, a coord.Advice) coord.Advice { a.Fresh++; return a }}},
+		{"settling alone", byDo, wrong{hear: func(_ *Breaker, a coord.Advice) coord.Advice { a.Lately = true; return a }}},
 		{"settling for a nanosecond more", byDo, wrong{after: func(b *Breaker, _ coord.Outcome, was Breaker) {
 			if b.bad && !was.bad {
 				b.badSince++
@@ -148,7 +148,7 @@ func TestFaultsAreFound(t *testing.T) {
 		}}},
 		{"advice leaves the machine as it is", byDo, wrong{hear: func(b *Breaker, a coord.Advice) coord.Advice { a.Era = b.era; return a }}},
 		{"the machine works under advice", byDo, wrong{hear: func(_ *Breaker, a coord.Advice) coord.Advice {
-			return coord.Advice{Phi: coord.PhiFull, Fresh: a.Fresh, Era: a.Era}
+			return coord.Advice{Phi: coord.PhiFull, Lately: a.Lately, Era: a.Era}
 		}}},
 		{"outcomes under advice count", byDo, wrong{end: func(b *Breaker, tk Ticket, o coord.Outcome) (Ticket, coord.Outcome) {
 			if tk.generation == 0 {
