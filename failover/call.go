@@ -67,7 +67,7 @@ func value[T any](ctx context.Context, g *Group, fn func(context.Context, Endpoi
 			w.call.Succeeded()
 			break
 		}
-		if to := w.elsewhere(ctx, &w.call, w.at, err); to >= 0 {
+		if to := w.elsewhere(ctx, err); to >= 0 {
 			got, ran, err = diverted(ctx, g, w.targets[w.at], w.targets[to], &w.call, fn)
 			if ran {
 				v = got
@@ -99,6 +99,7 @@ type way struct {
 	at            int
 	tried, passed uint64 // a bit for each endpoint
 	refusal       error  // the first since the last attempt that was sent
+	drawn         bool   // the lot whether it is diverted has been
 }
 
 // turn takes what came of the attempt under way, and reports whether there is

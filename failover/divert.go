@@ -6,17 +6,18 @@ import (
 	"github.com/murmuration-go/murmuration/retry"
 )
 
-// elsewhere returns where a call is to be diverted whose first try at home, the
-// target at, ended with err; -1 for nowhere. The nearest endpoint that is not home
-// and takes it gets it. What the cluster has room for is decided by lot, once a
-// call; a call that could be diverted counts as need all the same.
-func (r *routes) elsewhere(ctx context.Context, c *retry.Call, at int, err error) int {
-	if !r.spills || c.Number() > 1 || !r.isHome(at) || !c.MayDivert(ctx, err) {
+// elsewhere returns where a call is to be diverted whose first try at home, with
+// its hedge if it had one, ended with err; -1 for nowhere. The nearest endpoint that
+// is not home and takes it gets it. What the cluster has room for is decided by lot,
+// once a call; a call that could be diverted counts as need all the same.
+func (w *way) elsewhere(ctx context.Context, err error) int {
+	if !w.spills || w.drawn || !w.isHome(w.at) || !w.call.MayDivert(ctx, err) {
 		return -1
 	}
-	r.targets[at].breaker.Needed()
-	for i, t := range r.targets {
-		if !t.drained && !r.isHome(i) && t.breaker.Takes() && c.Divert(ctx, err, t.breaker.Latency()) {
+	w.drawn = true
+	w.targets[w.at].breaker.Needed()
+	for i, t := range w.targets {
+		if !t.drained && !w.isHome(i) && t.breaker.Takes() && w.call.Divert(ctx, err, t.breaker.Latency()) {
 			return i
 		}
 	}
