@@ -234,3 +234,70 @@ func TestNeedIsCountedOnceACall(t *testing.T) {
 		}
 	})
 }
+
+// Where a half-open breaker has its probe already, a diverted call is refused: it
+// turns to the next endpoint with room, and without one goes on as if there had
+// been none.
+func TestDivertedCallIsRefusedByAHalfOpenBreaker(t *testing.T) {
+	dimmed := dimmedOut
+	dimmed.Fresh, dimmed.Lately = 3, true
+	for name, tc := range map[string]struct {
+		a, c coord.Advice
+		went []string
+		ok   bool
+	}{
+		"fails at home":            {allWell, room(1), []string{"a", "c"}, true},
+		"dimmed at home":           {dimmed, room(1), []string{"c"}, true},
+		"fails at home, no room":   {allWell, room(0), []string{"a", "a", "a"}, false},
+		"dimmed at home, no room":  {dimmed, room(0), nil, false},
+		"fails at home, c refuses": {allWell, dimmed, []string{"a", "a", "a"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, s := inCluster("a", "b", "c")
+				c.Breaker.OpenTimeout = time.Second
+				var to []string
+				c.Hooks.Diverted = func(_ context.Context, _, _, there string) { to = append(to, there) }
+				g := group(t, c)
+				advise(s, "a", allWell)
+				advise(s, "b", room(1))
+				trip(g, "b")
+				time.Sleep(3 * time.Second) // the condition must hold for a while
+				trip(g, "b")
+				time.Sleep(2 * time.Second)
+				answer, done := make(chan struct{}), make(chan error)
+				go func() {
+					done <- g.Do(t.Context(), func(_ context.Context, e failover.Endpoint) error {
+						if e.Name == "a" {
+							return errDown
+						}
+						<-answer
+						return nil
+					})
+				}()
+				synctest.Wait()
+				if !slices.Equal(to, []string{"b"}) || state(t, g, "b").State != breaker.HalfOpen {
+					t.Fatalf("diverted to %q, and b is %v", to, state(t, g, "b").State)
+				}
+				to = nil
+				advise(s, "a", tc.a)
+				advise(s, "c", tc.c)
+				went, err := call(t, g, "a")
+				if !slices.Equal(went, tc.went) || (err == nil) != tc.ok {
+					t.Errorf("went to %q: %v; want %q, well %v", went, err, tc.went, tc.ok)
+				}
+				var open *breaker.OpenError
+				if errors.As(err, &open) != (len(tc.went) == 0) || open != nil && open.Endpoint != "a" {
+					t.Errorf("ended by the refusal %v", open)
+				}
+				if tc.ok != slices.Equal(to, []string{"c"}) || !tc.ok && len(to) > 0 {
+					t.Errorf("told to be diverted to %q", to)
+				}
+				close(answer)
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
