@@ -58,7 +58,7 @@ func value[T any](ctx context.Context, g *Group, fn func(context.Context, Endpoi
 			w.call, w.at, w.tried = p.call, p.at, p.tried
 			got, ran, err = p.v, p.ran, p.err
 		} else {
-			got, ran, err = attempt(ctx, g, w.targets[w.at], &w.call, false, fn)
+			got, ran, err = attempt(ctx, g, w.targets[w.at], &w.call, nil, fn)
 		}
 		if ran && (err == nil || w.call.Sent() == 0 || !coord.NotSent(err)) {
 			v = got
@@ -67,15 +67,14 @@ func value[T any](ctx context.Context, g *Group, fn func(context.Context, Endpoi
 			w.call.Succeeded()
 			break
 		}
-		if to := w.elsewhere(ctx, &w.call, w.at, err); to >= 0 {
-			got, ran, err = diverted(ctx, g, w.targets[w.at], w.targets[to], &w.call, fn)
-			if ran {
-				v = got
+		if w.inNeed(ctx, err) {
+			if there, sent, failed := divert(ctx, g, &w, err, fn); sent {
+				v = there
+				if err = w.last(ctx, failed); err != nil && w.call.Sent() == 0 {
+					g.refused(ctx, err)
+				}
+				break
 			}
-			if err = w.last(ctx, err); err != nil && w.call.Sent() == 0 {
-				g.refused(ctx, err)
-			}
-			break
 		}
 		if w.turn(ctx, ran, err) {
 			continue
@@ -99,6 +98,7 @@ type way struct {
 	at            int
 	tried, passed uint64 // a bit for each endpoint
 	refusal       error  // the first since the last attempt that was sent
+	drawn         bool   // the lot whether it is diverted has been
 }
 
 // turn takes what came of the attempt under way, and reports whether there is
@@ -167,10 +167,11 @@ func (r *routes) instead(tried, passed uint64, err error) int {
 	return -1
 }
 
-// attempt runs fn on one endpoint, unless its breaker refuses.
-func attempt[T any](ctx context.Context, g *Group, t *target, c *retry.Call, diverted bool, fn func(context.Context, Endpoint) (T, error)) (v T, ran bool, err error) {
+// attempt runs fn on one endpoint, unless its breaker refuses. from is the home of a
+// call that is diverted, else nil.
+func attempt[T any](ctx context.Context, g *Group, t *target, c *retry.Call, from *target, fn func(context.Context, Endpoint) (T, error)) (v T, ran bool, err error) {
 	n := c.Number()
-	if diverted {
+	if from != nil {
 		n = 0
 	}
 	err = t.breaker.DoAttempt(ctx, n, func(ctx context.Context) error {
@@ -180,6 +181,9 @@ func attempt[T any](ctx context.Context, g *Group, t *target, c *retry.Call, div
 		}
 		ctx, cancel := c.Context(ctx)
 		defer cancel()
+		if h := g.config.Hooks.Diverted; h != nil && from != nil {
+			h(ctx, g.service, from.Name, t.Name)
+		}
 		if h := g.config.Hooks.Routed; h != nil {
 			h(ctx, g.service, t.Name, c.Number())
 		}

@@ -1,35 +1,37 @@
 package failover
 
-import (
-	"context"
+import "context"
 
-	"github.com/murmuration-go/murmuration/retry"
-)
-
-// elsewhere returns where a call is to be diverted whose first try at home, the
-// target at, ended with err; -1 for nowhere. The nearest endpoint that is not home
-// and takes it gets it. What the cluster has room for is decided by lot, once a
-// call; a call that could be diverted counts as need all the same.
-func (r *routes) elsewhere(ctx context.Context, c *retry.Call, at int, err error) int {
-	if !r.spills || c.Number() > 1 || !r.isHome(at) || !c.MayDivert(ctx, err) {
-		return -1
+// inNeed reports whether a call may be diverted whose first try at home, with its
+// hedge if it had one, ended with err. That counts as need, once a call.
+func (w *way) inNeed(ctx context.Context, err error) bool {
+	if !w.spills || w.drawn || !w.isHome(w.at) || !w.call.MayDivert(ctx, err) {
+		return false
 	}
-	r.targets[at].breaker.Needed()
-	for i, t := range r.targets {
-		if !t.drained && !r.isHome(i) && t.breaker.Takes() && c.Divert(ctx, err, t.breaker.Latency()) {
-			return i
-		}
-	}
-	return -1
+	w.drawn = true
+	w.targets[w.at].breaker.Needed()
+	return true
 }
 
 func (r *routes) isHome(i int) bool { return r.homes&(1<<i) != 0 }
 
-// diverted runs fn on an endpoint that is not home, at the cost of neither a token
-// nor a wait: there is room for it. It is the call's last attempt.
-func diverted[T any](ctx context.Context, g *Group, from, to *target, c *retry.Call, fn func(context.Context, Endpoint) (T, error)) (v T, ran bool, err error) {
-	if h := g.config.Hooks.Diverted; h != nil {
-		h(ctx, g.service, from.Name, to.Name)
+// divert runs fn on the nearest endpoint that is not home and takes the call, at
+// the cost of neither a token nor a wait: there is room for it. What the cluster has
+// room for is decided by lot. It is the call's last attempt, unless nobody takes it:
+// then ran is false, and the call is as it was.
+func divert[T any](ctx context.Context, g *Group, w *way, home error, fn func(context.Context, Endpoint) (T, error)) (v T, ran bool, err error) {
+	for i, t := range w.targets {
+		if t.drained || w.isHome(i) || !t.breaker.Takes() {
+			continue
+		}
+		c := w.call // as it is if it gets past t's breaker, which may have its probe already
+		if !c.Divert(ctx, home, t.breaker.Latency()) {
+			continue
+		}
+		if v, ran, err = attempt(ctx, g, t, &c, w.targets[w.at], fn); ran {
+			w.call = c
+			return v, true, err
+		}
 	}
-	return attempt(ctx, g, to, c, true, fn)
+	return v, false, home
 }

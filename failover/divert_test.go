@@ -182,3 +182,129 @@ func TestOwnPath(t *testing.T) {
 		wants(t, g, true, []string{"b"})
 	})
 }
+
+// A hedge at home does not keep a call at home: when both have failed it makes its
+// attempt elsewhere, and counts as need.
+func TestHedgedCallIsDiverted(t *testing.T) {
+	for name, sigma := range map[string]float64{"room": 1, "no room": 0} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, s := inCluster("a", "b")
+				c.Retry.Hedge = &retry.Hedge{Delay: 10 * ms}
+				g := group(t, c)
+				advise(s, "a", allWell)
+				advise(s, "b", room(sigma))
+				went, from, _, err := hedgedCall(t.Context(), g, map[string]answer{"a": {15 * ms, errDown}, "b": {takes: ms}})
+				want := []string{"a", "a", "b"}
+				if sigma == 0 {
+					want[2] = "a"
+				}
+				if !slices.Equal(went, want) || sigma > 0 && (err != nil || from != "b") {
+					t.Errorf("went to %q, answered by %q: %v; want %q", went, from, err, want)
+				}
+				if need := s.Endpoint("a").Sample().Flow.Need; need != 1 {
+					t.Errorf("counts as the need of %d calls", need)
+				}
+			})
+		})
+	}
+}
+
+// A call that is refused at one endpoint of its home and fails at the other is one
+// call in need, and draws once.
+func TestNeedIsCountedOnceACall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s := inCluster("a", "b", "c")
+		siblings(&c)
+		c.Endpoints[2].Priority = 1
+		c.Retry.MaxAttempts = 1
+		g := group(t, c)
+		for _, e := range []string{"a", "b"} {
+			advise(s, e, allWell)
+		}
+		advise(s, "c", room(.5))
+		trip(g, "a")
+		time.Sleep(3 * time.Second) // the condition must hold for a while
+		trip(g, "a")
+		const n = 4000
+		diverted := 0
+		for range n {
+			if went, _ := call(t, g, "b"); slices.Contains(went, "c") {
+				diverted++
+			}
+		}
+		if need := s.Endpoint("a").Sample().Flow.Need + s.Endpoint("b").Sample().Flow.Need; need != n {
+			t.Errorf("%d calls count as the need of %d", n, need)
+		}
+		if got, want := float64(diverted)/n, coord.ShareOf(.5).Float(); math.Abs(got-want) > 5*math.Sqrt(want*(1-want)/n) {
+			t.Errorf("%.3f of the calls were diverted, want %.3f", got, want)
+		}
+	})
+}
+
+// Where a half-open breaker has its probe already, a diverted call is refused: it
+// turns to the next endpoint with room, and without one goes on as if there had
+// been none.
+func TestDivertedCallIsRefusedByAHalfOpenBreaker(t *testing.T) {
+	dimmed := dimmedOut
+	dimmed.Fresh, dimmed.Lately = 3, true
+	for name, tc := range map[string]struct {
+		a, c coord.Advice
+		went []string
+		ok   bool
+	}{
+		"fails at home":            {allWell, room(1), []string{"a", "c"}, true},
+		"dimmed at home":           {dimmed, room(1), []string{"c"}, true},
+		"fails at home, no room":   {allWell, room(0), []string{"a", "a", "a"}, false},
+		"dimmed at home, no room":  {dimmed, room(0), nil, false},
+		"fails at home, c refuses": {allWell, dimmed, []string{"a", "a", "a"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, s := inCluster("a", "b", "c")
+				c.Breaker.OpenTimeout = time.Second
+				var to []string
+				c.Hooks.Diverted = func(_ context.Context, _, _, there string) { to = append(to, there) }
+				g := group(t, c)
+				advise(s, "a", allWell)
+				advise(s, "b", room(1))
+				trip(g, "b")
+				time.Sleep(3 * time.Second) // the condition must hold for a while
+				trip(g, "b")
+				time.Sleep(2 * time.Second)
+				answer, done := make(chan struct{}), make(chan error)
+				go func() {
+					done <- g.Do(t.Context(), func(_ context.Context, e failover.Endpoint) error {
+						if e.Name == "a" {
+							return errDown
+						}
+						<-answer
+						return nil
+					})
+				}()
+				synctest.Wait()
+				if !slices.Equal(to, []string{"b"}) || state(t, g, "b").State != breaker.HalfOpen {
+					t.Fatalf("diverted to %q, and b is %v", to, state(t, g, "b").State)
+				}
+				to = nil
+				advise(s, "a", tc.a)
+				advise(s, "c", tc.c)
+				went, err := call(t, g, "a")
+				if !slices.Equal(went, tc.went) || (err == nil) != tc.ok {
+					t.Errorf("went to %q: %v; want %q, well %v", went, err, tc.went, tc.ok)
+				}
+				var open *breaker.OpenError
+				if errors.As(err, &open) != (len(tc.went) == 0) || open != nil && open.Endpoint != "a" {
+					t.Errorf("ended by the refusal %v", open)
+				}
+				if tc.ok != slices.Equal(to, []string{"c"}) || !tc.ok && len(to) > 0 {
+					t.Errorf("told to be diverted to %q", to)
+				}
+				close(answer)
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}

@@ -107,7 +107,8 @@ func (g *Group) drain(before *routes, targets []*target) {
 }
 
 // present returns the routes for a call. While an endpoint is being drained they are
-// the ones before, ever less often.
+// the ones before, ever less often. All drains under way share one draw, so that
+// each endpoint's calls go as they would if it were the only one.
 func (g *Group) present() *routes {
 	r := g.routes.Load()
 	if r.before == nil {
@@ -117,14 +118,15 @@ func (g *Group) present() *routes {
 	if over == 0 {
 		over = drainOver
 	}
-	gone := coord.Now() - r.since
-	switch {
-	case gone >= over:
+	now := coord.Now()
+	if now-r.since >= over {
 		done := *r
 		done.before = nil
 		g.routes.CompareAndSwap(r, &done)
-	case rand.Float64()*float64(over) >= float64(gone):
-		return r.before
+		return r
+	}
+	for late := rand.Float64() * float64(over); r.before != nil && late >= float64(now-r.since); {
+		r = r.before
 	}
 	return r
 }
@@ -157,14 +159,17 @@ func (g *Group) Update(endpoints []Endpoint) error {
 
 // Drain takes an endpoint out of use: over Config.DrainOver its calls move to where
 // they go without it, and then none turns to it any more, while those under way end
-// there. Update brings it back. Draining the last endpoint that is left in use is
-// an error.
+// there. Update brings it back. Draining it again changes nothing; draining the last
+// endpoint that is left in use is an error.
 func (g *Group) Drain(endpoint string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	r := g.routes.Load()
-	if r.find(endpoint) == nil {
+	switch t := r.find(endpoint); {
+	case t == nil:
 		return fmt.Errorf("failover: service %q has no endpoint %q to drain", g.service, endpoint)
+	case t.drained:
+		return nil
 	}
 	left := 0
 	targets := make([]*target, len(r.targets))

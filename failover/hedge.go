@@ -38,10 +38,10 @@ func hedged[T any](ctx context.Context, g *Group, r *routes, at int, c retry.Cal
 	}
 	v, hedge, err := retry.Hedged(ctx, &c, r.targets[at].tail, to, func(ctx context.Context, c *retry.Call) (v T, err error) {
 		if c.Number() > 1 {
-			v, _, err = attempt(ctx, g, r.targets[other], c, false, fn)
+			v, _, err = attempt(ctx, g, r.targets[other], c, nil, fn)
 			return v, err
 		}
-		v, ran, err = attempt(ctx, g, r.targets[at], c, false, fn)
+		v, ran, err = attempt(ctx, g, r.targets[at], c, nil, fn)
 		return v, err
 	})
 	p.call, p.v, p.ran, p.err = c, v, ran, err

@@ -22,7 +22,8 @@ type routes struct {
 	weights []float64 // running sum, parallel to home
 	spills  bool      // there are others, and a cluster
 
-	// While an endpoint is being drained: the routes before, and since when.
+	// While an endpoint is being drained: the routes before, and since when. They may
+	// have some before them in turn, whose drain began earlier.
 	before *routes
 	since  time.Duration
 }

@@ -204,3 +204,66 @@ func TestDrainIsGentle(t *testing.T) {
 		}
 	})
 }
+
+// Endpoints are drained each in its own time: one that is drained again, or beside
+// another, does not lose its calls any sooner.
+func TestDrainsDoNotDisturbEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := quick("a", "b", "c")
+		c.DrainOver = 0
+		g := group(t, c)
+		wants := func(when string, want ...float64) {
+			t.Helper()
+			const n = 4000
+			got := map[string]float64{}
+			for range n {
+				went, err := call(t, g)
+				if err != nil || len(went) != 1 {
+					t.Fatalf("%s: went to %q: %v", when, went, err)
+				}
+				got[went[0]] += 1. / n
+			}
+			for i, e := range []string{"a", "b", "c"} {
+				if got[e] < want[i]-.05 || got[e] > want[i]+.05 {
+					t.Errorf("%s: %s has %.2f of the calls, want %.2f", when, e, got[e], want[i])
+				}
+			}
+		}
+		drain := func(e string) {
+			t.Helper()
+			if err := g.Drain(e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		drain("a")
+		time.Sleep(4 * time.Second)
+		wants("before", .6, .4, 0)
+		drain("a")
+		wants("drained again", .6, .4, 0)
+		drain("b")
+		wants("another is drained too", .6, .4, 0)
+		time.Sleep(4 * time.Second)
+		drain("a")
+		wants("later", .2, .4, .4)
+		time.Sleep(2 * time.Second)
+		wants("the first is drained", 0, .4, .6)
+		drain("a")
+		time.Sleep(4 * time.Second)
+		wants("both are", 0, 0, 1)
+		// Gone and back, an endpoint is in use, and a drain of it begins anew.
+		for _, list := range [][]failover.Endpoint{c.Endpoints[1:], c.Endpoints} {
+			if err := g.Update(list); err != nil {
+				t.Fatal(err)
+			}
+		}
+		wants("back", 1, 0, 0)
+		drain("a")
+		wants("drained anew", 1, 0, 0)
+		time.Sleep(5 * time.Second)
+		wants("half of it", .5, .5, 0)
+		if err := g.Update(c.Endpoints); err != nil {
+			t.Fatal(err)
+		}
+		wants("an update ends the drain", 1, 0, 0)
+	})
+}

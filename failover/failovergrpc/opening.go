@@ -41,7 +41,7 @@ type opened struct {
 	inner   grpc.ClientStream
 	link    *link // nil: the connection is not ours
 	life    outlive.Life
-	settled bool // guarded by stream.sending
+	settled bool // guarded by stream.mu
 
 	state    atomic.Int32
 	answer   chan struct{} // closed when it is answered
@@ -97,7 +97,7 @@ func (s *stream) firstAnswer(o *opened) error {
 	}
 	at := stageOpening
 	s.sending.Lock() // what is being sent may be on its way
-	if o.settled {
+	if o.isSettled() {
 		at = stageOpen
 	}
 	s.sending.Unlock()
@@ -117,6 +117,13 @@ func (o *opened) answered() {
 	if o.state.CompareAndSwap(waiting, answered) {
 		close(o.answer)
 	}
+}
+
+// isSettled reports whether the stream is to stay what it is.
+func (o *opened) isSettled() bool {
+	o.stream.mu.Lock()
+	defer o.stream.mu.Unlock()
+	return o.settled
 }
 
 // isDead reports whether the stream is known to have failed unanswered.

@@ -33,19 +33,19 @@ type server struct {
 	changed  chan struct{}         // closed at each change
 }
 
-func newServer(tb testing.TB, act func(ctx context.Context, n int) error) *server {
+func newServer(tb testing.TB, act func(ctx context.Context, n int) error, opts ...grpc.ServerOption) *server {
 	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
 	s := &server{addr: l.Addr().String(), act: act, done: make(chan error, 1), changed: make(chan struct{})}
-	s.Server = grpc.NewServer(grpc.UnknownServiceHandler(func(_ any, st grpc.ServerStream) error {
+	s.Server = grpc.NewServer(append(opts, grpc.UnknownServiceHandler(func(_ any, st grpc.ServerStream) error {
 		if err := st.RecvMsg(&testpb.Empty{}); err != nil {
 			return err
 		}
 		return s.arrive(st.Context())
-	}))
+	}))...)
 	testpb.RegisterTestServiceServer(s, s)
 	go func() { s.done <- s.Serve(l) }()
 	tb.Cleanup(func() {

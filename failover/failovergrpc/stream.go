@@ -27,8 +27,9 @@ import (
 //  1. current is replaced only when the one before has died unsettled. Whoever finds
 //     it dead waits in after for what the loop makes of that.
 //  2. An opened stream is settled, by whatever of the application's the server may
-//     have got, under sending and only while it is alive. The loop asks whether it
-//     is when it has died, under sending too.
+//     have got or the application has seen, under mu. When it has died only a
+//     message that was on its way settles it: the loop asks whether it is settled
+//     then, and once nothing is being sent.
 //  3. finish runs once, when no attempt is under way any more.
 type stream struct {
 	call
@@ -37,9 +38,11 @@ type stream struct {
 	watch   *coord.Stopwatch // the call's context
 	release func()           // called when both the loop and the stream have ended; may be nil
 
-	sending sync.Mutex // held while a message is being sent
+	// sending is held while a message is being sent, which may take as long as the
+	// server likes: only what is for SendMsg to wait for may wait for it.
+	sending sync.Mutex
 
-	mu      sync.Mutex
+	mu      sync.Mutex    // taken under sending, never the other way round
 	current *opened       // nil while the loop is choosing
 	turn    chan struct{} // closed when current or done changes
 	done    bool          // the loop has ended,
@@ -224,17 +227,17 @@ func (s *stream) send(o *opened, m any) (dead bool, err error) {
 	}
 	s.asked(o)
 	err = o.inner.SendMsg(m)
-	if err != io.EOF || o.settled {
-		o.settled = true
-		return false, err
+	if err == io.EOF && !o.isSettled() {
+		// The message has not left: gRPC says EOF of a stream that has ended. If it
+		// has ended without headers the application need not know.
+		if md, bad := o.inner.Header(); md == nil && bad == nil && o.died() {
+			return true, nil
+		}
 	}
-	// The message has not left: gRPC says EOF of a stream that has ended. If it
-	// has ended without headers the application need not know.
-	if md, bad := o.inner.Header(); md != nil || bad != nil || !o.died() {
-		o.settled = true
-		return false, err
-	}
-	return true, nil
+	s.mu.Lock()
+	o.settled = true
+	s.mu.Unlock()
+	return false, err
 }
 
 // cannotSend is what SendMsg says of a stream that has failed: see grpc.ClientStream.
@@ -255,7 +258,7 @@ func (s *stream) CloseSend() error {
 }
 
 // settle returns the stream, which stays what it is from now on; nil if there is
-// none.
+// none. It does not wait for a message that is being sent.
 func (s *stream) settle() *opened {
 	var last *opened
 	for {
@@ -263,10 +266,10 @@ func (s *stream) settle() *opened {
 		if o == nil {
 			return nil
 		}
-		s.sending.Lock()
+		s.mu.Lock()
 		dead := o.isDead()
 		o.settled = o.settled || !dead
-		s.sending.Unlock()
+		s.mu.Unlock()
 		if !dead {
 			return o
 		}
