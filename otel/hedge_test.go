@@ -92,7 +92,7 @@ func TestCallBelowALoser(t *testing.T) {
 		l := newLab(t)
 		p := retry.Policy{Hooks: l.Retry(), Hedge: &retry.Hedge{Delay: 10 * time.Millisecond}}
 		_ = retry.Do(t.Context(), p, func(ctx context.Context) error {
-			if coord.IsHedge(ctx) {
+			if coord.IsHedge(ctx, t.Context()) {
 				return nil
 			}
 			return retry.Do(ctx, retry.Policy{Hooks: l.Retry()}, func(ctx context.Context) error {
