@@ -206,3 +206,23 @@ func TestWhoseHedge(t *testing.T) {
 		t.Error("a hedge within a hedge is taken for a retry")
 	}
 }
+
+// However many calls wait for a loan, what is asked at one time is bounded, and is
+// asked once.
+func TestLoansAskedAreBounded(t *testing.T) {
+	s := NewService("svc")
+	if s.AskLoan() || s.LoansAsked() != 0 {
+		t.Error("asks while there is nobody to ask")
+	}
+	s.OpenLoans(true)
+	for _, calls := range []int{0, 1, 16, 17, 1000} {
+		for range calls {
+			if !s.AskLoan() {
+				t.Fatal("does not ask")
+			}
+		}
+		if first, then := s.LoansAsked(), s.LoansAsked(); first != min(calls, 16) || then != 0 {
+			t.Errorf("of %d calls %d ask, and then %d", calls, first, then)
+		}
+	}
+}
