@@ -13,7 +13,8 @@
 //
 // An error by which an endpoint asks to be left alone, told by a method Pushback()
 // time.Duration as those of retry.After have, is reported too. Once two members
-// have met one, all know it, and retry loops that ask Breaker.Pushback wait.
+// have met one, all know it, and retry loops that ask Breaker.Pushback wait. That
+// of an attempt is meant: a *retry.Error, with which a call has ended, tells none.
 package breaker
 
 import (

@@ -17,6 +17,7 @@ import (
 // by whichever way the call went.
 func TestPushbackIsNoted(t *testing.T) {
 	down := errors.New("down")
+	nested := &retry.Error{Attempts: 1, Err: retry.After(down, 7*time.Second)} // another service's wish
 	for name, tc := range map[string]struct {
 		err  error
 		want time.Duration
@@ -29,6 +30,10 @@ func TestPushbackIsNoted(t *testing.T) {
 		"not retryable": {retry.Permanent(retry.After(down, 7*time.Second)), 7 * time.Second},
 		"no retry":      {retry.After(down, -1), 0},
 		"for an hour":   {retry.After(down, time.Hour), coord.MaxPushback},
+
+		"of a nested call":                {fmt.Errorf("oh: %w", nested), 0},
+		"of a nested call, not retryable": {retry.Permanent(nested), 0},
+		"own, beside a nested call's":     {retry.After(nested, 3*time.Second), 3 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -227,7 +227,7 @@ func TestCancelledProbe(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		p := retry.Policy{Hedge: &retry.Hedge{Delay: 10 * ms}}
 		err := retry.Do(t.Context(), p, func(ctx context.Context) error {
-			if coord.IsHedge(ctx) { // elsewhere
+			if coord.IsHedge(ctx, t.Context()) { // elsewhere
 				return nil
 			}
 			return b.Do(ctx, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })

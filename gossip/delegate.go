@@ -52,8 +52,8 @@ type roster struct {
 	mu     sync.Mutex
 	live   map[string]Member
 	addrs  map[netip.AddrPort]int // live members at an address
-	lost   time.Duration          // when a member was last found dead that had not left
-	losses int                    // how many were
+	lost   bool                   // a member was found dead that had not left,
+	lostAt time.Duration          // at last then
 	frozen bool                   // this member has left: nobody else counts any more
 }
 
@@ -121,8 +121,7 @@ func (r *roster) NotifyLeave(n *memberlist.Node) {
 	}
 	r.drop(n.Name)
 	if n.State == memberlist.StateDead {
-		r.lost = coord.Now()
-		r.losses++
+		r.lost, r.lostAt = true, coord.Now()
 	}
 	r.touch()
 }
@@ -132,7 +131,7 @@ func (r *roster) NotifyLeave(n *memberlist.Node) {
 func (r *roster) lacks(now time.Duration) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.losses > 0 && now-r.lost < lacksFor
+	return r.lost && now-r.lostAt < lacksFor
 }
 
 func (r *roster) drop(name string) {

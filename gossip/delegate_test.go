@@ -175,6 +175,22 @@ func TestRoster(t *testing.T) {
 	}
 }
 
+// Who was found dead is missing for a while; who left is not.
+func TestWhoIsMissing(t *testing.T) {
+	r := newRoster("self")
+	if r.lacks(coord.Now()) {
+		t.Error("somebody is missing from the start")
+	}
+	r.NotifyLeave(&memberlist.Node{Name: "m1", State: memberlist.StateLeft})
+	if r.lacks(coord.Now()) {
+		t.Error("who left is missing")
+	}
+	r.NotifyLeave(&memberlist.Node{Name: "m2", State: memberlist.StateDead})
+	if !r.lacks(coord.Now()) || r.lacks(coord.Now()+lacksFor) {
+		t.Error("who died is not missing, or for too long")
+	}
+}
+
 func FuzzMeta(f *testing.F) {
 	f.Add([]byte{})
 	f.Add(encodeMeta(""))

@@ -129,7 +129,7 @@ func (d *driver) meet(now time.Duration) {
 	}
 	r := node.NewRoster(append(names, d.c.name))
 	if d.lacking = d.c.roster.lacks(now); d.lacking {
-		r = r.Without()
+		r = r.AsLacking()
 	}
 	d.node.SetMembers(r)
 	d.met = d.met || len(d.addrs) > 0

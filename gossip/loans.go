@@ -9,10 +9,6 @@ import (
 	"github.com/murmuration-go/murmuration/internal/node"
 )
 
-// asksAtOnce bounds the calls of one service that ask for loans at one time; the
-// node paces them further.
-const asksAtOnce = 16
-
 // wakeForLoans tells the driver, which may know already, that a call waits for a
 // loan.
 func (c *Cluster) wakeForLoans() {
@@ -25,7 +21,7 @@ func (c *Cluster) wakeForLoans() {
 // ask asks others for the loans that calls of this process wait for.
 func (d *driver) ask(now time.Duration) {
 	for _, s := range d.order {
-		for range min(s.svc.LoansAsked(), asksAtOnce) {
+		for range s.svc.LoansAsked() {
 			d.apply(now, d.node.Ask(now, s.name, rand.Uint64()))
 		}
 	}

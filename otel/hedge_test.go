@@ -13,8 +13,8 @@ import (
 )
 
 // hedged makes a call whose endpoints answer after so many milliseconds, with a
-// hedge after 10 ms.
-func (l *lab) hedged(a, b time.Duration) error {
+// hedge after 10 ms. The attempt that is cut off ends with the error cut.
+func (l *lab) hedged(a, b time.Duration, cut error) error {
 	g := l.group(func(c *failover.Config) { c.Retry.Hedge = &retry.Hedge{Delay: 10 * time.Millisecond} }, "a", "b")
 	return g.Do(l.tb.Context(), func(ctx context.Context, e failover.Endpoint) error {
 		takes := map[string]time.Duration{"a": a, "b": b}[e.Name]
@@ -22,7 +22,7 @@ func (l *lab) hedged(a, b time.Duration) error {
 		case <-time.After(takes):
 			return nil
 		case <-ctx.Done():
-			return ctx.Err()
+			return cut
 		}
 	})
 }
@@ -34,25 +34,36 @@ func TestSpansOfAHedgedCall(t *testing.T) {
 		const ms = time.Millisecond
 		for _, tc := range []struct {
 			a, b time.Duration
+			cut  error
 			want []string
 		}{
-			{time.Minute, 5 * ms, []string{
+			{time.Minute, 5 * ms, context.Canceled, []string{
 				"murmuration.call attempt_count=2 endpoint=b service=svc",
 				"  murmuration.attempt error.type=superseded attempt=1 endpoint=a service=svc",
 				"  murmuration.attempt attempt=2 endpoint=b hedged_after=0.01 service=svc",
 			}},
-			{15 * ms, time.Minute, []string{
+			{15 * ms, time.Minute, context.Canceled, []string{
 				"murmuration.call attempt_count=2 endpoint=a service=svc",
 				"  murmuration.attempt attempt=1 endpoint=a service=svc",
 				"  murmuration.attempt error.type=superseded attempt=2 endpoint=b hedged_after=0.01 service=svc",
 			}},
-			{5 * ms, 5 * ms, []string{
+			{15 * ms, time.Minute, coded(1), []string{ // as gRPC says it
+				"murmuration.call attempt_count=2 endpoint=a service=svc",
+				"  murmuration.attempt attempt=1 endpoint=a service=svc",
+				"  murmuration.attempt error.type=superseded attempt=2 endpoint=b hedged_after=0.01 service=svc",
+			}},
+			{15 * ms, time.Minute, coded(14), []string{ // not for having been cut off
+				"murmuration.call attempt_count=2 endpoint=a service=svc",
+				"  murmuration.attempt attempt=1 endpoint=a service=svc",
+				"  murmuration.attempt error.type=UNAVAILABLE attempt=2 endpoint=b hedged_after=0.01 service=svc rpc.response.status_code=UNAVAILABLE Error",
+			}},
+			{5 * ms, 5 * ms, context.Canceled, []string{
 				"murmuration.call attempt_count=1 endpoint=a service=svc",
 				"  murmuration.attempt attempt=1 endpoint=a service=svc",
 			}},
 		} {
 			l := newLab(t)
-			if err := l.hedged(tc.a, tc.b); err != nil {
+			if err := l.hedged(tc.a, tc.b, tc.cut); err != nil {
 				t.Fatal(err)
 			}
 			wantLines(t, l.spans(), tc.want...)
@@ -68,7 +79,7 @@ func TestSpansOfAHedgedCall(t *testing.T) {
 func TestMetricsOfAHedgedCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab(t)
-		if err := l.hedged(time.Minute, 5*time.Millisecond); err != nil {
+		if err := l.hedged(time.Minute, 5*time.Millisecond, context.Canceled); err != nil {
 			t.Fatal(err)
 		}
 		got := l.metrics()
@@ -92,7 +103,7 @@ func TestCallBelowALoser(t *testing.T) {
 		l := newLab(t)
 		p := retry.Policy{Hooks: l.Retry(), Hedge: &retry.Hedge{Delay: 10 * time.Millisecond}}
 		_ = retry.Do(t.Context(), p, func(ctx context.Context) error {
-			if coord.IsHedge(ctx) {
+			if coord.IsHedge(ctx, t.Context()) {
 				return nil
 			}
 			return retry.Do(ctx, retry.Policy{Hooks: l.Retry()}, func(ctx context.Context) error {

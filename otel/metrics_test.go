@@ -3,6 +3,8 @@ package otel_test
 import (
 	"context"
 	"fmt"
+	"go/parser"
+	"go/token"
 	"maps"
 	"strings"
 	"sync"
@@ -10,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/trace"
 
@@ -17,6 +20,7 @@ import (
 	"github.com/murmuration-go/murmuration/failover"
 	"github.com/murmuration-go/murmuration/failover/failoverhttp"
 	"github.com/murmuration-go/murmuration/gossip"
+	"github.com/murmuration-go/murmuration/otel"
 	"github.com/murmuration-go/murmuration/retry"
 )
 
@@ -81,6 +85,33 @@ func TestMetricsOfBudgets(t *testing.T) {
 		"budget.tokens{flow=burned service=svc}":     "2 {token}",
 	}; !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// The list in the package's documentation is the metrics that there are.
+func TestMetricsAreDocumented(t *testing.T) {
+	made := map[string]string{}
+	see := func(i sdkmetric.Instrument) (sdkmetric.Stream, bool) { // every instrument that is made
+		made[i.Name] = i.Unit
+		return sdkmetric.Stream{}, false
+	}
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader()), sdkmetric.WithView(see))
+	if _, err := otel.New(otel.WithMeterProvider(provider)); err != nil {
+		t.Fatal(err)
+	}
+	file, err := parser.ParseFile(token.NewFileSet(), "otel.go", nil, parser.ParseComments|parser.PackageClauseOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[string]string{}
+	for line := range strings.Lines(file.Doc.Text()) {
+		if strings.HasPrefix(line, "\tmurmuration.") {
+			f := strings.Fields(line)
+			documented[f[0]] = f[1]
+		}
+	}
+	if !maps.Equal(documented, made) {
+		t.Errorf("documented are %v, made are %v", documented, made)
 	}
 }
 

@@ -1,5 +1,5 @@
 // Package otel makes OpenTelemetry spans and metrics of calls, attempts,
-// refusals, breakers and the cluster. No other package of the module imports
+// refusals, budgets, breakers and the cluster. No other package of the module imports
 // OpenTelemetry; this one fills in their hooks.
 //
 //	t, err := otel.New()
@@ -10,6 +10,7 @@
 //		Endpoints: endpoints,
 //		Cluster:   cluster, // from gossip.Join with Hooks: t.Gossip()
 //		Retry:     retry.Policy{Hooks: t.Retry()},
+//		Budget:    retry.BudgetConfig{Hooks: t.Budget()},
 //		Breaker:   breaker.Config{Hooks: t.Breaker()},
 //		Hooks:     t.Failover(),
 //	})
@@ -57,16 +58,20 @@
 //	murmuration.client.hedge             {hedge}       service, endpoint
 //	murmuration.breaker.refusal          {refusal}     service, endpoint, decided_by
 //	murmuration.breaker.transition       {transition}  service, endpoint, from, to
+//	murmuration.budget.tokens            {token}       service, flow
 //	murmuration.cluster.mode.transition  {transition}  from, to
 //	murmuration.cluster.members          {member}
 //
 // call.refusal counts calls of which nothing was sent, breaker.refusal each
 // endpoint that was passed over. A hedge, sent while the first attempt is under
-// way, is also counted as a retry, as it is by the budget. Attributes without a dot begin with
-// "murmuration."; those that are not known are left out. Services and endpoints
-// come from the configuration, and are bounded all the same: those beyond the
-// first 500 pairs are counted under the service _OTHER. Of an endpoint named by
-// its URL only the host is told.
+// way, is also counted as a retry, as it is by the budget. budget.tokens counts
+// those lent to other members, borrowed from them, and burned by verdicts (flow:
+// lent, borrowed or burned).
+//
+// Attributes without a dot begin with "murmuration."; those that are not known are
+// left out. Services and endpoints come from the configuration, and are bounded
+// all the same: those beyond the first 500 pairs are counted under the service
+// _OTHER. Of an endpoint named by its URL only the host is told.
 //
 // # Baggage
 //

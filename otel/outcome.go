@@ -59,6 +59,8 @@ func (o outcome) isStatus() bool { return o >= 400 && o < firstCode }
 // firstCode is the outcome of code 0, OK, which is not one itself.
 const firstCode = 600
 
+const cancelled = firstCode + 1 // gRPC's
+
 // grpcCodes are gRPC's status codes, in their order.
 var grpcCodes = [...]struct {
 	name   string // the canonical one
@@ -161,7 +163,11 @@ func classify(ctx context.Context, err error) (outcome, int) {
 		}
 		return outcome(status.StatusCode), status.StatusCode
 	case errors.As(err, &coded) && !coord.NotSent(err):
-		if o := firstCode + outcome(min(coded.GRPCCode(), 99)); o.isCode() {
+		o := firstCode + outcome(min(coded.GRPCCode(), 99))
+		switch {
+		case o == cancelled && canceledBy(ctx) == superseded:
+			return superseded, 0 // gRPC has no error of its own for it
+		case o.isCode():
 			return o, 0
 		}
 		return otherError, 0

@@ -66,6 +66,12 @@ func (e *Error) Unwrap() []error {
 // would find the one in Stop, and take the whole call for one never sent.
 func (e *Error) NotSent() bool { return false }
 
+// Pushback reports that the call asks nobody to be left alone: 0, whatever its
+// attempts were asked for (see After). Without it a breaker around a call that
+// makes this one would find an endpoint's wish in here, and take it for that of
+// its own endpoint. So a breaker belongs inside the loop, around each attempt.
+func (e *Error) Pushback() time.Duration { return 0 }
+
 // Timeout reports whether the last attempt timed out, or the deadline ended the
 // call. With it *url.Error, which asks its Err itself, tells a timeout as one.
 func (e *Error) Timeout() bool { return timeout(e.Err) || timeout(e.Stop) }
@@ -90,8 +96,9 @@ func Permanent(err error) error {
 // that the server wants no retry at all, which is passed on to the tier above
 // (see Discouraged). It unwraps to err; After(nil, d) is nil.
 //
-// In a cluster it is seen by the breaker through which the attempt went. Once two
-// members have met one within 5 s, the retries of all wait (see Route.Pushback).
+// In a cluster it is seen by the breaker through which the attempt went, but by
+// none around the whole call (see Error.Pushback). Once two members have met one
+// within 5 s, the retries of all wait (see Route.Pushback).
 func After(err error, d time.Duration) error {
 	if err == nil {
 		return nil
@@ -113,7 +120,7 @@ func (e *markedError) Unwrap() error { return e.err }
 // Pushback is how long the server wants to be left alone, 0 or less for not at
 // all. That the error is not worth a retry does not change what the server wants.
 func (e *markedError) Pushback() time.Duration {
-	var inner *markedError
+	var inner interface{ Pushback() time.Duration }
 	if e.after < 0 && errors.As(e.err, &inner) {
 		return inner.Pushback()
 	}

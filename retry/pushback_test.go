@@ -85,7 +85,8 @@ func TestDoHeedsThePushback(t *testing.T) {
 }
 
 // What a server wants is there to be asked for by those who know its endpoint,
-// whether or not the error is worth a retry.
+// whether or not the error is worth a retry. With an error of a whole call nobody
+// knows which one that was.
 func TestErrorsTellThePushback(t *testing.T) {
 	for _, tc := range []struct {
 		err  error
@@ -96,7 +97,9 @@ func TestErrorsTellThePushback(t *testing.T) {
 		{retry.After(errDown, -1), -1},
 		{retry.Permanent(errDown), -1},
 		{retry.Permanent(retry.After(errDown, time.Second)), time.Second},
-		{&retry.Error{Err: retry.After(errDown, time.Second)}, time.Second},
+		{&retry.Error{Err: retry.After(errDown, time.Second)}, 0},
+		{retry.Permanent(&retry.Error{Err: retry.After(errDown, time.Second)}), 0},
+		{retry.After(&retry.Error{Err: retry.After(errDown, time.Second)}, 2*time.Second), 2 * time.Second},
 	} {
 		var p interface{ Pushback() time.Duration }
 		if !errors.As(tc.err, &p) {

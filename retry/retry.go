@@ -55,7 +55,8 @@ func Value[T any](ctx context.Context, p Policy, fn func(context.Context) (T, er
 }
 
 // value is Value with the way to run attempts that may be hedged, nil if none
-// may. That is handed in so that fn stays off the heap where there is none.
+// may. That is handed in so that, where there is none, what Do wraps around its fn
+// stays off the heap. fn itself does not, for a hedge's goroutine may run it.
 func value[T any](ctx context.Context, p Policy, fn func(context.Context) (T, error), hedged func(context.Context, Call) (Call, T, error)) (T, error) {
 	service := p.Budget.Service()
 	ctx, began := p.Hooks.Begin(ctx, service)
@@ -85,7 +86,8 @@ func value[T any](ctx context.Context, p Policy, fn func(context.Context) (T, er
 	}
 }
 
-// route is where every attempt of Do and Value goes.
+// once runs fn for the attempt under way, and tells the hooks and the budget: of
+// a first try that was sent, and of how long a success has taken.
 func once[T any](ctx context.Context, c *Call, fn func(context.Context) (T, error)) (v T, err error) {
 	budget := c.policy.Budget
 	start := coord.Now()

@@ -27,18 +27,15 @@ func newCall(ctx context.Context, g *failover.Group, method string, resend func(
 	return c
 }
 
-// metadata that tells how many attempts came before.
-const previousAttempts = "grpc-previous-rpc-attempts"
-
 // unmarked returns the caller's context without a number of earlier attempts in
 // its outgoing metadata. That is for the loop to say, and to internal endpoints
 // alone: what a proxy has copied of the call it received goes no further.
 func (c *call) unmarked() context.Context {
 	md, ok := metadata.FromOutgoingContext(c.ctx)
-	if !ok || md[previousAttempts] == nil {
+	if !ok || md[retrygrpc.PreviousAttempts] == nil {
 		return c.ctx
 	}
-	delete(md, previousAttempts)
+	delete(md, retrygrpc.PreviousAttempts)
 	return metadata.NewOutgoingContext(c.ctx, md)
 }
 

@@ -81,7 +81,7 @@ func (c *call) attempt(loop context.Context, e failover.Endpoint) (*http.Respons
 		return nil, &unsentError{err}
 	}
 	a := attempt{call: c, loop: loop, body: watched}
-	n := c.sending(coord.IsHedge(loop), e.Name)
+	n := c.sending(coord.IsHedge(loop, c.ctx), e.Name)
 
 	life := outlive.Begin(c.req.Context(), loop)
 	defer life.EndUnlessKept()

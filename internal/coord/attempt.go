@@ -42,11 +42,18 @@ func ReadPrevious(values ...string) (most int) {
 
 type hedgeKey struct{}
 
+type hedge struct{ _ byte } // not empty, so that no two have one address
+
 // WithHedge marks a context as that of a hedge: of an attempt that is sent while
-// another one of its call is under way.
+// another one of its call is under way. Each hedge has a mark of its own; calls
+// made within one inherit it.
 func WithHedge(ctx context.Context) context.Context {
-	return context.WithValue(ctx, hedgeKey{}, true)
+	return context.WithValue(ctx, hedgeKey{}, new(hedge))
 }
 
-// IsHedge reports whether a context was marked by WithHedge.
-func IsHedge(ctx context.Context) bool { return ctx.Value(hedgeKey{}) != nil }
+// IsHedge reports whether an attempt, whose context is ctx, is a hedge of the call
+// that was made with the context call. Whether that call is itself part of a hedge
+// further up does not matter.
+func IsHedge(ctx, call context.Context) bool {
+	return ctx.Value(hedgeKey{}) != call.Value(hedgeKey{})
+}

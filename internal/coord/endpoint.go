@@ -45,7 +45,12 @@ func newEndpoint(s *Service, name string) *Endpoint {
 }
 
 // Name returns the endpoint's name.
-func (e *Endpoint) Name() string { return e.name }
+func (e *Endpoint) Name() string {
+	if e == nil {
+		return ""
+	}
+	return e.name
+}
 
 var noAdvice = &Advice{Phi: PhiFull}
 
@@ -60,6 +65,9 @@ func (e *Endpoint) Advice() *Advice {
 // Publish makes a the advice in force. It starts fresh tagged counters when the
 // tag changes, and keeps them otherwise. Publishing is for the cluster's driver.
 func (e *Endpoint) Publish(a Advice) {
+	if e == nil {
+		return
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	old := e.advice.Load()
@@ -201,6 +209,9 @@ func (e *Endpoint) Sample() Sample { return e.SampleAt(Now()) }
 // next. It must be called at least every few minutes while there is traffic
 // (see okShift).
 func (e *Endpoint) SampleAt(now time.Duration) Sample {
+	if e == nil {
+		return Sample{Phi: PhiFull}
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	a := e.advice.Load()

@@ -58,9 +58,13 @@ func (s *Service) AskLoan() bool {
 // OpenLoans says whether there is anybody to ask now. It is for the driver.
 func (s *Service) OpenLoans(open bool) { s.loans.open.Store(open) }
 
-// LoansAsked returns how often AskLoan was called since the last time. It is for
-// the driver.
-func (s *Service) LoansAsked() int { return int(s.loans.asked.Swap(0)) }
+// asksAtOnce bounds the calls of one service that ask for loans at one time; the
+// node paces them further.
+const asksAtOnce = 16
+
+// LoansAsked returns how many loans to ask for: one for each time that AskLoan was
+// called since the last time, but 16 at most. It is for the driver.
+func (s *Service) LoansAsked() int { return int(min(s.loans.asked.Swap(0), asksAtOnce)) }
 
 // WakeForLoans sets what AskLoan calls, which must not wait.
 func (s *Service) WakeForLoans(f func()) { s.loans.wake.Store(&f) }

@@ -26,6 +26,9 @@ func (e *Endpoint) TellOwnPath(f func() bool) {
 // OwnPathBroken reports whether this member fails to reach the endpoint while the
 // cluster, which has heard of it, finds nothing amiss.
 func (e *Endpoint) OwnPathBroken() bool {
+	if e == nil {
+		return false
+	}
 	f := e.ownPath.Load()
 	return f != nil && (*f)()
 }

@@ -2,6 +2,7 @@ package coord
 
 import (
 	"math/rand/v2"
+	"reflect"
 	"sync"
 	"testing"
 	"time"
@@ -179,5 +180,25 @@ func TestNilEndpointCountsNothing(t *testing.T) {
 	Attempt{}.End(Failure, 0)
 	if a := e.Advice(); a.InForce() || a.Coordinated() {
 		t.Errorf("the advice of no cluster is %+v", a)
+	}
+}
+
+// A nil Endpoint stands for "no cluster", whatever is asked of it.
+func TestNilEndpoint(t *testing.T) {
+	e := reflect.ValueOf((*Endpoint)(nil))
+	for i := range e.NumMethod() {
+		name, method := e.Type().Method(i).Name, e.Method(i)
+		var args []reflect.Value
+		for j := range method.Type().NumIn() {
+			args = append(args, reflect.Zero(method.Type().In(j)))
+		}
+		func() {
+			defer func() {
+				if v := recover(); v != nil {
+					t.Errorf("%s panics: %v", name, v)
+				}
+			}()
+			method.Call(args)
+		}()
 	}
 }

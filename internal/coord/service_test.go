@@ -190,7 +190,39 @@ func TestAttemptNumber(t *testing.T) {
 	if n := AttemptNumber(WithAttempt(WithAttempt(ctx, 2), 3)); n != 3 {
 		t.Errorf("got attempt %d, want 3", n)
 	}
-	if IsHedge(WithAttempt(ctx, 2)) || !IsHedge(WithAttempt(WithHedge(ctx), 2)) {
+}
+
+// A call within a hedge is told from a hedge, and from one of its own.
+func TestWhoseHedge(t *testing.T) {
+	ctx := context.Background()
+	if IsHedge(WithAttempt(ctx, 2), ctx) || !IsHedge(WithAttempt(WithHedge(ctx), 2), ctx) {
 		t.Error("a hedge is not told from a retry")
+	}
+	inner := WithHedge(ctx)
+	if IsHedge(WithAttempt(inner, 2), inner) {
+		t.Error("a retry within a hedge is taken for a hedge")
+	}
+	if !IsHedge(WithHedge(inner), inner) {
+		t.Error("a hedge within a hedge is taken for a retry")
+	}
+}
+
+// However many calls wait for a loan, what is asked at one time is bounded, and is
+// asked once.
+func TestLoansAskedAreBounded(t *testing.T) {
+	s := NewService("svc")
+	if s.AskLoan() || s.LoansAsked() != 0 {
+		t.Error("asks while there is nobody to ask")
+	}
+	s.OpenLoans(true)
+	for _, calls := range []int{0, 1, 16, 17, 1000} {
+		for range calls {
+			if !s.AskLoan() {
+				t.Fatal("does not ask")
+			}
+		}
+		if first, then := s.LoansAsked(), s.LoansAsked(); first != min(calls, 16) || then != 0 {
+			t.Errorf("of %d calls %d ask, and then %d", calls, first, then)
+		}
 	}
 }

@@ -146,17 +146,18 @@ func TestAccountBoundHoldsInEveryWindow(t *testing.T) {
 	})
 }
 
-// The same over the whole history, with many hands at once and verdicts that come
-// and go.
+// The same over the whole history, with many hands at once, loans, retries at double
+// the price, and verdicts that come and go.
 func TestAccountBoundHoldsConcurrently(t *testing.T) {
 	const hands, steps, width = 8, 4000, 10
 	rules := Rules{Burst: 3, Stipend: 500}
 	service := coord.NewService("svc")
 	service.SetLoad(0, 1000, width)
+	service.OpenLoans(true)
 	ratio, stipend, saved := bound(rules, true, width)
 	const start = 5 * time.Second // old enough a member
 	a := NewAccount(start, rules, service)
-	var clock, sent, firsts atomic.Int64
+	var clock, sent, settled, firsts, lent, borrowed atomic.Int64
 	clock.Store(int64(start))
 	var wg sync.WaitGroup
 	for h := range hands {
@@ -169,16 +170,35 @@ func TestAccountBoundHoldsConcurrently(t *testing.T) {
 					service.Endpoint("a").Publish(coord.Advice{Phi: coord.PhiFull, Mode: none})
 				case k == 1:
 					service.Endpoint("a").Publish(coord.Advice{Phi: coord.PhiFull})
+				case k == 2: // more than there is room for
+					for range 4 {
+						a.Borrow(now, int64(One))
+						borrowed.Add(int64(One))
+					}
 				case k < 200:
 					firsts.Add(1)
 					a.FirstTry(now, all)
+				case k < 220:
+					loan := a.Lend(now)
+					lent.Add(loan)
+					if r.IntN(8) > 0 { // else it is lost on the way
+						a.Borrow(now, loan)
+						borrowed.Add(loan)
+					}
 				default:
-					if token, answer := a.Take(now, Want{Mode: all}, r.Float64()); answer == Yes {
-						if r.IntN(8) == 0 {
-							a.GiveBack(token)
-						} else {
-							sent.Add(1)
+					w := Want{Mode: all, Double: r.IntN(4) == 0}
+					token, answer := a.Take(now, w, r.Float64())
+					if answer == Later {
+						if token, answer = a.Settle(now, w, r.Float64()); answer == Yes {
+							settled.Add(1)
 						}
+					}
+					switch {
+					case answer != Yes:
+					case r.IntN(8) == 0:
+						a.GiveBack(token)
+					default:
+						sent.Add(int64(w.price()))
 					}
 				}
 				if b := a.Tokens(now); b < -1 || b > saved {
@@ -188,8 +208,16 @@ func TestAccountBoundHoldsConcurrently(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	limit := ratio*float64(firsts.Load()) + stipend*(time.Duration(clock.Load())-start).Seconds() + saved + 1
-	if got := float64(sent.Load()); got > limit || got < limit/2 {
-		t.Errorf("%v retries; the bound is %v, and half of it should be reached", got, limit)
+	books := a.Books()
+	limit := ratio*float64(firsts.Load()) + stipend*(time.Duration(clock.Load())-start).Seconds() + saved + 1 +
+		(books.Borrowed - books.Lent - books.Cut).Float()
+	if got := Tokens(sent.Load()).Float(); got > limit || got < limit/2 {
+		t.Errorf("retries for %v tokens; the bound is %v, and half of it should be reached", got, limit)
+	}
+	if got := books.Balance(); got != a.Balance() {
+		t.Errorf("by the books there are %v tokens, not %v: %+v", got.Float(), a.Balance().Float(), books)
+	}
+	if books.Lent != Tokens(lent.Load()) || books.Borrowed != Tokens(borrowed.Load()) || books.Cut == 0 || settled.Load() == 0 {
+		t.Errorf("lent %v, borrowed %v, and %d settled after a wait; the books: %+v", lent.Load(), borrowed.Load(), settled.Load(), books)
 	}
 }

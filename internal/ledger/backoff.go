@@ -62,12 +62,6 @@ func (b Backoff) spread(base, top time.Duration) time.Duration {
 	return time.Duration(float64(base) * factor)
 }
 
-// Wait returns the wait itself: with u uniform in [0, 1), it is uniform within
-// [0, Longest].
-func (b Backoff) Wait(n int, typical time.Duration, u float64) time.Duration {
-	return draw(b.Longest(n, typical), u)
-}
-
 // WaitForLoan returns the wait of a retry that hopes for a loan: uniform within
 // the upper three quarters, [Longest/4, Longest], for a loan takes about as long
 // to come as an answer does.

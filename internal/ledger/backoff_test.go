@@ -41,6 +41,10 @@ func TestLongestWait(t *testing.T) {
 
 // Waits are uniform within [0, Longest], the ends included.
 func TestWait(t *testing.T) {
+	wait := func(b Backoff, u float64) time.Duration {
+		d, _ := Pause{Backoff: b, Retry: 1, Room: NoDeadline}.Draw(u, 0)
+		return d
+	}
 	const forever, last = time.Duration(math.MaxInt64), 1 - 1.0/(1<<53)
 	for _, tc := range []struct {
 		backoff Backoff
@@ -56,17 +60,17 @@ func TestWait(t *testing.T) {
 		{Backoff{Base: forever, Max: forever}, .5, 1 << 62},
 		{Backoff{Base: forever, Max: forever}, last, forever - 1023}, // what a float64 tells apart
 	} {
-		if got := tc.backoff.Wait(1, 0, tc.u); got != tc.want {
+		if got := wait(tc.backoff, tc.u); got != tc.want {
 			t.Errorf("%+v at %v: waits %v, want %v", tc.backoff, tc.u, got, tc.want)
 		}
 	}
 	var sum [10]int
 	for i := range 1000 {
-		sum[Backoff{Base: 9, Max: 9}.Wait(1, 0, float64(i)/1000)]++
+		sum[wait(Backoff{Base: 9, Max: 9}, float64(i)/1000)]++
 	}
-	for wait, n := range sum {
+	for d, n := range sum {
 		if n != 100 {
-			t.Errorf("%d of 1000 evenly spread draws wait %d of 9 ns, want 100", n, wait)
+			t.Errorf("%d of 1000 evenly spread draws wait %d of 9 ns, want 100", n, d)
 		}
 	}
 }

@@ -2,7 +2,8 @@
 // and randomness are handed in, so that a simulator drives what is shipped.
 //
 // A Ledger is a bucket of tokens, each the right to send one retry; an Account is
-// a Ledger kept by rules and by a cluster's advice; Backoff is the wait.
+// a Ledger kept by rules and by a cluster's advice; Pause is the wait, and Backoff
+// its shape.
 //
 // First tries earn a fraction of a token each; retries spend a whole one. A
 // bucket with less than one token lets a retry through with a probability equal

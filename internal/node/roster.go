@@ -29,9 +29,9 @@ func NewRoster(names []string) *Roster {
 	return r
 }
 
-// Without says of a list that members are missing in it that have not left: that
+// AsLacking says of a list that members are missing in it that have not left: that
 // crashed lately or were cut off. It returns another list.
-func (r *Roster) Without() *Roster {
+func (r *Roster) AsLacking() *Roster {
 	c := *r
 	c.lacking = true
 	return &c

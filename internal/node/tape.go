@@ -163,7 +163,7 @@ func (t *Tape) Replay() error {
 		case doMembers:
 			r := NewRoster(c.Names)
 			if c.Lacking {
-				r = r.Without()
+				r = r.AsLacking()
 			}
 			n.SetMembers(r)
 			out = &Output{}

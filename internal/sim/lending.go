@@ -28,7 +28,7 @@ func (m *Member) wake(w *World, n *node.Node) {
 		}
 		m.waking = false
 		for _, s := range m.shared {
-			for range min(s.LoansAsked(), 16) {
+			for range s.LoansAsked() {
 				m.apply(w, n.Ask(m.local(w.now), s.Name(), w.netRand.Uint64()))
 			}
 		}

@@ -67,7 +67,7 @@ func (v *views) count(w *World) {
 	for i := range v.islands {
 		v.islands[i].roster = node.NewRoster(v.islands[i].names)
 		if split || v.crashed {
-			v.islands[i].roster = v.islands[i].roster.Without()
+			v.islands[i].roster = v.islands[i].roster.AsLacking()
 		}
 	}
 }

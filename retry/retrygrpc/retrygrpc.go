@@ -36,10 +36,11 @@ import (
 	"github.com/murmuration-go/murmuration/retry"
 )
 
-const (
-	previousAttempts = "grpc-previous-rpc-attempts"
-	retryPushback    = "grpc-retry-pushback-ms"
-)
+// PreviousAttempts is the metadata that tells how many attempts came before, in
+// lower case as a metadata.MD keeps it.
+const PreviousAttempts = "grpc-previous-rpc-attempts"
+
+const retryPushback = "grpc-retry-pushback-ms"
 
 // UnaryServerInterceptor serves a call with a context that has the number of
 // earlier attempts that the call tells of (see retry.WithPrevious). If the handler
@@ -72,7 +73,7 @@ type serverStream struct {
 func (s *serverStream) Context() context.Context { return s.ctx }
 
 func incoming(ctx context.Context) context.Context {
-	return retry.WithPrevious(ctx, coord.ReadPrevious(metadata.ValueFromIncomingContext(ctx, previousAttempts)...))
+	return retry.WithPrevious(ctx, coord.ReadPrevious(metadata.ValueFromIncomingContext(ctx, PreviousAttempts)...))
 }
 
 // UnaryClientInterceptor sends the number of earlier attempts with a call, as
@@ -116,7 +117,7 @@ func Outgoing(ctx context.Context) context.Context {
 	if !ok {
 		md = metadata.MD{}
 	}
-	md.Set(previousAttempts, strconv.Itoa(n))
+	md.Set(PreviousAttempts, strconv.Itoa(n))
 	return metadata.NewOutgoingContext(ctx, md)
 }
 
