@@ -197,6 +197,10 @@ func (b *Breaker) Takes() bool {
 // its first try failed or was dimmed. The cluster makes room by it.
 func (b *Breaker) Needed() { b.shared.Needed(spread(coord.Now())) }
 
+// InTrouble reports whether the cluster has found something amiss with the endpoint,
+// and acts on it.
+func (b *Breaker) InTrouble() bool { return b.shared.Advice().InForce() }
+
 // Coordinated reports whether the cluster can be expected to act on what is seen
 // of this endpoint: two of its stewards are heard, or were until a moment ago.
 func (b *Breaker) Coordinated() bool { return b.shared.Advice().Lately }

@@ -48,7 +48,8 @@ func value[T any](ctx context.Context, g *Group, fn func(context.Context, Endpoi
 		return v, ErrClosed
 	}
 	ctx, began := g.policy.Hooks.Begin(ctx, g.service)
-	w := way{routes: g.present(), call: retry.Begin(&g.policy)}
+	var w way
+	w.routes, w.call = g.present(), retry.Begin(&g.policy)
 	w.at = w.first()
 	for {
 		var got T
@@ -87,7 +88,7 @@ func value[T any](ctx context.Context, g *Group, fn func(context.Context, Endpoi
 		}
 		break
 	}
-	g.policy.Hooks.End(ctx, began, retry.CallInfo{Service: g.service, Attempts: w.call.Sent(), Err: err})
+	g.policy.Hooks.End(ctx, began, g.service, w.call.Sent(), err)
 	return v, err
 }
 
@@ -156,9 +157,11 @@ func (r *routes) instead(tried, passed uint64, err error) int {
 	if e, ok := err.(*breaker.OpenError); ok && e.Source != breaker.SourceLocal && !e.Retry {
 		return -1
 	}
-	stay := r.spills && r.coordinated() && !r.ownPath()
+	stay, drawn := r.spills && r.coordinated() && !r.ownPath(), r.draw(tried|passed)
 	for _, skip := range []uint64{tried | passed, passed} {
-		for i, t := range r.targets {
+		for k := range r.targets {
+			i := r.nearest(k, drawn)
+			t := r.targets[i]
 			if skip&(1<<i) == 0 && !t.drained && (!stay || r.isHome(i)) {
 				return i
 			}
@@ -187,10 +190,14 @@ func attempt[T any](ctx context.Context, g *Group, t *target, c *retry.Call, fro
 		if h := g.config.Hooks.Routed; h != nil {
 			h(ctx, g.service, t.Name, c.Number())
 		}
+		var err error
+		if !g.policy.Hooks.Attempts() {
+			v, err = fn(ctx, t.Endpoint)
+			return err
+		}
 		a := c.Attempt(g.service, t.Name)
 		a.Internal = t.Internal
 		ctx = g.policy.Hooks.BeginAttempt(ctx, a)
-		var err error
 		v, err = fn(ctx, t.Endpoint)
 		g.policy.Hooks.EndAttempt(ctx, a, err)
 		return err

@@ -308,3 +308,67 @@ func TestDivertedCallIsRefusedByAHalfOpenBreaker(t *testing.T) {
 		})
 	}
 }
+
+// What fails at an endpoint that the cluster has found to be in trouble goes to
+// another of its tier that has room, at once and at no cost; where the cluster finds
+// nothing amiss a retry pays.
+func TestSiblingsTakeOver(t *testing.T) {
+	off := retriesOff
+	off.Fresh, off.Lately = 3, true
+	dimmed := dimmedOut
+	dimmed.Fresh, dimmed.Lately = 3, true
+	for name, tc := range map[string]struct {
+		a, b, c coord.Advice
+		went    []string
+		ok      bool
+		tokens  float64 // spent
+	}{
+		"all is well":                {allWell, room(1), room(1), []string{"a", "b"}, true, 1},
+		"in trouble":                 {off, room(1), room(1), []string{"a", "b"}, true, 0},
+		"in trouble, room at c":      {off, room(0), room(1), []string{"a", "c"}, true, 0},
+		"in trouble, no room":        {off, room(0), room(0), []string{"a"}, false, 0},
+		"dimmed":                     {dimmed, room(1), room(1), []string{"b"}, true, 0},
+		"dimmed, no room":            {dimmed, room(0), room(0), nil, false, 0},
+		"in trouble, b is as well":   {off, dimmed, room(1), []string{"a", "c"}, true, 0},
+		"in trouble, all the others": {off, dimmed, dimmed, []string{"a"}, false, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, s := inCluster("a", "b", "c")
+				siblings(&c)
+				c.Budget = retry.BudgetConfig{Ratio: -1, Burst: 10}
+				g := group(t, c)
+				advise(s, "a", tc.a)
+				advise(s, "b", tc.b)
+				advise(s, "c", tc.c)
+				before := g.Explain().BudgetTokens
+				wants(t, g, tc.ok, tc.went, "a")
+				if spent := before - g.Explain().BudgetTokens; spent != tc.tokens && tc.a.Mode != coord.RetryNone {
+					t.Errorf("%v tokens spent, want %v", spent, tc.tokens)
+				}
+			})
+		})
+	}
+}
+
+// What fails at one endpoint of a tier does not all fall upon the same other.
+func TestSiblingsShareRetries(t *testing.T) {
+	c := quick("a", "b", "c", "d")
+	for i := range c.Endpoints {
+		c.Endpoints[i].Priority = 0
+	}
+	c.Breaker = breaker.Config{MinRequests: -1, ConsecutiveFailures: 1e6}
+	g := group(t, c)
+	retried := map[string]int{}
+	const calls = 4000
+	for range calls {
+		if went, _ := call(t, g, "a"); len(went) > 1 {
+			retried[went[1]]++
+		}
+	}
+	for _, name := range []string{"b", "c", "d"} {
+		if n := retried[name]; n < calls/4/3*3/5 || n > calls/4/3*7/5 {
+			t.Errorf("%d of %d retries went to %s: %v", n, calls/4, name, retried)
+		}
+	}
+}

@@ -90,7 +90,7 @@ func (g *Group) setRoutes(list []Endpoint, old *routes) {
 // them.
 func (g *Group) route(targets []*target) *routes {
 	r := newRoutes(g.zone, targets)
-	r.spills = len(r.home) < len(targets) && coord.Present(g.config.Cluster)
+	r.spills = len(targets) > 1 && coord.Present(g.config.Cluster)
 	for i, t := range r.targets {
 		t.breaker.Locate(g.zone, !r.isHome(i), t.Capacity)
 	}

@@ -3,6 +3,7 @@ package failover_test
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"testing"
 
@@ -21,12 +22,12 @@ func named(names ...string) (list []failover.Endpoint) {
 	return list
 }
 
-// siblings makes all endpoints home, of which the first gets all first tries.
+// siblings makes all endpoints home, of which the first gets all first tries, and
+// each other one all that does not go to one before it.
 func siblings(c *failover.Config) {
 	for i := range c.Endpoints {
-		c.Endpoints[i].Priority, c.Endpoints[i].Weight = 0, 1e-30
+		c.Endpoints[i].Priority, c.Endpoints[i].Weight = 0, math.Pow(1e-30, float64(i))
 	}
-	c.Endpoints[0].Weight = 1e30
 }
 
 // quick is a configuration without waits and with a roomy budget, so that only

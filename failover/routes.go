@@ -17,10 +17,11 @@ import (
 // cluster can be expected to know better where else there is room (see divert.go).
 type routes struct {
 	targets []*target // nearest first; at most 64, so that a bit each fits a word
-	home    []int     // indexes of the first tier that is not drained
+	home    []int     // indexes of the first tier that is not drained,
+	away    []int     // and of the rest
 	homes   uint64    // the same as bits
-	weights []float64 // running sum, parallel to home
-	spills  bool      // there are others, and a cluster
+	weights []float64 // parallel to home
+	spills  bool      // there is somewhere else to turn, and a cluster
 
 	// While an endpoint is being drained: the routes before, and since when. They may
 	// have some before them in turn, whose drain began earlier.
@@ -58,15 +59,18 @@ func newRoutes(zone string, targets []*target) *routes {
 	if len(r.home) == 0 { // all drained: better than nothing
 		r.home = []int{0}
 	}
-	sum := 0.0
+	for i := range r.targets {
+		if !slices.Contains(r.home, i) {
+			r.away = append(r.away, i)
+		}
+	}
 	for _, i := range r.home {
 		r.homes |= 1 << i
 		w := r.targets[i].Weight
 		if w == 0 {
 			w = 1
 		}
-		sum += w
-		r.weights = append(r.weights, sum)
+		r.weights = append(r.weights, w)
 	}
 	return r
 }
@@ -79,17 +83,41 @@ func distance(zone string, t *target) int {
 }
 
 // first draws the endpoint for a first try.
-func (r *routes) first() int {
+func (r *routes) first() int { return r.home[r.draw(0)] }
+
+// draw draws one of home by weight, other than those that are to be skipped, a bit
+// for each endpoint, unless that is all of them.
+func (r *routes) draw(skip uint64) (drawn int) {
 	if len(r.home) == 1 {
-		return r.home[0]
+		return 0
 	}
-	x := rand.Float64() * r.weights[len(r.weights)-1]
-	for i, sum := range r.weights {
-		if x < sum {
-			return r.home[i]
+	sum := 0.0
+	for k, i := range r.home {
+		if skip&(1<<i) == 0 {
+			sum += r.weights[k]
 		}
 	}
-	return r.home[len(r.home)-1]
+	x := rand.Float64() * sum
+	for k, i := range r.home {
+		if skip&(1<<i) != 0 {
+			continue
+		}
+		drawn = k
+		if x -= r.weights[k]; x < 0 {
+			break
+		}
+	}
+	return drawn
+}
+
+// nearest is the k-th nearest endpoint, those of home in turn from a drawn one on:
+// or all that fails at one of them would fall upon the same other.
+func (r *routes) nearest(k, drawn int) int {
+	if n := len(r.home); k >= n {
+		return r.away[k-n]
+	} else {
+		return r.home[(k+drawn)%n]
+	}
 }
 
 // next returns where a retry is to go: the nearest endpoint that may take one,
@@ -100,9 +128,11 @@ func (r *routes) first() int {
 // the nearest one not yet tried.
 func (r *routes) next(tried uint64) (int, retry.Route) {
 	off := retry.Route{Mode: retry.ModeNone}
-	stay := r.spills && r.coordinated() && !r.ownPath()
+	stay, drawn := r.spills && r.coordinated() && !r.ownPath(), r.draw(tried)
 	for _, pass := range []struct{ alone, again bool }{{false, false}, {false, true}, {true, false}, {true, true}} {
-		for i, t := range r.targets {
+		for k := range r.targets {
+			i := r.nearest(k, drawn)
+			t := r.targets[i]
 			if (tried&(1<<i) != 0) != pass.again || t.drained && len(r.targets) > 1 || stay && !r.isHome(i) {
 				continue
 			}

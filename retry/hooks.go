@@ -63,13 +63,15 @@ func (h *Hooks) Begin(ctx context.Context, service string) (_ context.Context, s
 	return ctx, start
 }
 
-// End tells of a call's end, with what Begin returned; it fills in c.Took.
-func (h *Hooks) End(ctx context.Context, start time.Duration, c CallInfo) {
+// End tells of a call's end, with what Begin returned.
+func (h *Hooks) End(ctx context.Context, start time.Duration, service string, attempts int, err error) {
 	if h.CallEnd != nil {
-		c.Took = coord.Now() - start
-		h.CallEnd(ctx, c)
+		h.CallEnd(ctx, CallInfo{Service: service, Attempts: attempts, Err: err, Took: coord.Now() - start})
 	}
 }
+
+// Attempts reports whether anybody wants to be told of attempts.
+func (h *Hooks) Attempts() bool { return h.AttemptStart != nil || h.AttemptEnd != nil }
 
 // BeginAttempt tells of an attempt's start, and returns the context for it.
 func (h *Hooks) BeginAttempt(ctx context.Context, a Attempt) context.Context {

@@ -75,12 +75,12 @@ func value[T any](ctx context.Context, p Policy, fn func(context.Context) (T, er
 		}
 		if err == nil {
 			c.Succeeded()
-			p.Hooks.End(ctx, began, CallInfo{Service: service, Attempts: c.sent})
+			p.Hooks.End(ctx, began, service, c.sent, nil)
 			return v, nil
 		}
 		if !c.Next(ctx, err, p.Budget.route()) {
 			err = c.Err()
-			p.Hooks.End(ctx, began, CallInfo{Service: service, Attempts: c.sent, Err: err})
+			p.Hooks.End(ctx, began, service, c.sent, err)
 			return v, err
 		}
 	}

@@ -45,7 +45,8 @@ type Advice struct {
 	Failing int
 
 	// Sigma is the chance that a call of this member which failed or was dimmed
-	// at home may make one final attempt here; 0 where it is at home itself.
+	// at home may make one final attempt here. Where it is at home itself that is
+	// for calls of others of its home that the cluster has found to be in trouble.
 	Sigma Share
 
 	// Refusal is the error that a dimmed first try gets, prepared once a

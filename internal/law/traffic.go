@@ -11,7 +11,7 @@ import (
 // to, after the clamps. Counts are of the tick.
 type Traffic struct {
 	Attempts float64
-	Foreign  float64 // of them those of members that are at home elsewhere
+	Foreign  float64 // of them those that are no first tries of members at home here
 	OK       float64
 	Strained float64       // of OK those that took longer than when all is well
 	Capacity float64       // requests a second, as the median reporter has it; 0: nobody knows
@@ -59,7 +59,9 @@ func (s *Steward) flow(demandMax float64) {
 			z.away++
 		} else {
 			z.at++
-			z.Demand += min(r.demand, demandMax)
+			first := min(r.demand, demandMax)
+			t.Foreign += max(0, n-first)
+			z.Demand += first
 			z.Need += min(r.need, demandMax)
 		}
 		if place.Capacity > 0 {

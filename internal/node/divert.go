@@ -215,12 +215,10 @@ func (s *service) adoptPlan(now time.Duration) {
 }
 
 // sigma is the share of what fails at home that this member may send to the
-// endpoint: the second largest of the fresh verdicts', 0 where it is at home.
-// While something is amiss, what is old counts for less long.
+// endpoint: the second largest of the fresh verdicts'. Where it is at home that is
+// of what fails at others of its home. While something is amiss, what is old counts
+// for less long.
 func (v *view) sigma(now time.Duration, fresh []held, amiss bool) coord.Share {
-	if !v.place.Away {
-		return 0
-	}
 	var first, second coord.Share
 	for i := range fresh {
 		h := &fresh[i]

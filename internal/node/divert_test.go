@@ -57,12 +57,12 @@ func TestSigmaIsTheSecondLargest(t *testing.T) {
 	if s.wait(2 * time.Second); s.advice.Sigma != 0 {
 		t.Errorf("sigma is still %v", s.advice.Sigma.Float())
 	}
-	at := newMember(t) // at home
+	other := newMember(t) // of a zone that nobody speaks of
 	for i, row := range shared(.5, .5, .5) {
-		at.hear(at.stewards[i], row)
+		other.hear(other.stewards[i], row)
 	}
-	if at.advice.Sigma != 0 {
-		t.Error("what fails at home is to be sent home")
+	if other.advice.Sigma != 0 {
+		t.Error("what is another zone's is taken for its own")
 	}
 }
 

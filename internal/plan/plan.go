@@ -64,7 +64,7 @@ type EndpointTick struct {
 	Health   Health
 
 	Attempts float64 // of everybody
-	Foreign  float64 // of them those of zones whose home is elsewhere
+	Foreign  float64 // of them those that are no first tries of zones at home here
 	OK       float64
 	Strained float64 // of OK those that took longer than when all is well
 
@@ -95,11 +95,10 @@ type zone struct {
 	name string
 
 	demand float64 // first tries a second
-	need   float64 // a second
 	memory float64 // of demand
 
 	heard   time.Duration // when anybody of it was heard of last
-	tripped bool
+	tripped bool          // an endpoint that it is at home at is not well
 }
 
 type endpoint struct {
@@ -123,6 +122,7 @@ type home struct {
 	zone         *zone
 	gone         bool // it is at home elsewhere by now
 	demand, fast float64
+	need         float64 // a second
 	memory       float64
 }
 
@@ -192,13 +192,17 @@ func (p *Plan) count(t *Tick, dt time.Duration) {
 				seen[z] = y
 				all := wanted[z]
 				all.Demand += y.Demand
-				all.Need += y.Need
 				wanted[z] = all
 			}
 		}
 		for _, h := range e.home {
 			average(&h.demand, seen[h.zone].Demand/sec, demandOver, sec)
 			average(&h.fast, seen[h.zone].Demand/sec, fastOver, sec)
+			if n := seen[h.zone].Need / sec; n > h.need {
+				h.need += needRise * (n - h.need)
+			} else {
+				h.need = n + (h.need-n)*math.Exp2(-sec/needHalf)
+			}
 			h.memory = max(h.demand, h.memory*fade)
 		}
 	}
@@ -209,11 +213,6 @@ func (p *Plan) count(t *Tick, dt time.Duration) {
 		}
 		average(&z.demand, w.Demand/sec, demandOver, sec)
 		z.memory = max(z.demand, z.memory*fade)
-		if n := w.Need / sec; n > z.need {
-			z.need += needRise * (n - z.need)
-		} else {
-			z.need = n + (z.need-n)*math.Exp2(-sec/needHalf)
-		}
 	}
 }
 
@@ -234,11 +233,13 @@ func (e *endpoint) own() (memory, fast float64) {
 // bears is the load that the endpoint has, or is to be reckoned with at any
 // moment.
 func (p *Plan) bears(e *endpoint) float64 {
-	var memory, demand float64 // of those who are at home elsewhere
-	for _, z := range p.zones {
-		if !e.isHome(z) {
-			memory += z.memory
-			demand += z.demand
+	var memory, demand float64 // of what is at home elsewhere
+	for _, other := range p.endpoints {
+		for _, h := range other.home {
+			if other != e {
+				memory += h.memory
+				demand += h.demand
+			}
 		}
 	}
 	grows := 1.

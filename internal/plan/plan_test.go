@@ -143,6 +143,49 @@ func TestOwnDemandIsRemembered(t *testing.T) {
 	w.wants("a", "b", 0, .2*with)
 }
 
+// Where one of three endpoints of a tier is down, the two others take what they have
+// room for, and nothing while all is well.
+func TestSiblings(t *testing.T) {
+	var p Plan
+	diverted := 0. // to each of the others, a second
+	run := func(d time.Duration, ill Health) {
+		for end := p.now + d; p.now < end; {
+			tk := Tick{Now: p.now + tick}
+			for _, name := range []string{"a", "b", "c"} {
+				e := EndpointTick{Name: name, Capacity: 200, Attempts: 25, OK: 25, Zones: []ZoneTick{{"", true, 25, 0}}}
+				if name == "a" && ill != Well {
+					e.Health, e.OK, e.Zones[0].Need = ill, 0, 25
+				} else {
+					diverted = 100 * p.Sigma("", name)
+					e.Attempts += diverted / 4
+					e.Foreign += diverted / 4
+					e.OK = e.Attempts
+				}
+				tk.Endpoints = append(tk.Endpoints, e)
+			}
+			p.Step(tk)
+		}
+	}
+	run(time.Minute, Well)
+	for _, name := range []string{"a", "b", "c"} {
+		if s := p.Sigma("", name); s != 0 {
+			t.Errorf("sigma of %s is %v while all is well", name, s)
+		}
+	}
+	for _, ill := range []Health{Amiss, Tripped} {
+		run(20*time.Second, ill)
+		if diverted < 38 || diverted > 50.1 {
+			t.Errorf("%.0f a second go to each sibling, want 50: .75 of 200 less its own 100", diverted)
+		}
+		if p.Sigma("", "a") != 0 {
+			t.Error("something is diverted to what is ill")
+		}
+		if run(10*time.Second, Well); diverted != 0 {
+			t.Errorf("%.0f are diverted though all is well again", diverted)
+		}
+	}
+}
+
 // Nobody helps whoever is not well, and nobody who is on probation helps.
 func TestTroubleEverywhere(t *testing.T) {
 	w := newTwo(t)
@@ -198,12 +241,34 @@ func TestSigma(t *testing.T) {
 					switch {
 					case math.IsNaN(s) || s < 0 || s > 1:
 						t.Fatalf("sigma %v", s)
-					case s > 0 && (i%zones == int(z.name[1]-'0') || tk.Endpoints[i].Health != Well):
+					case s > 0 && tk.Endpoints[i].Health != Well:
 						t.Fatalf("%s diverts %v to %s", z.name, s, e.name)
 					}
-					load += s * z.need
-					if before := was[[2]string{z.name, e.name}]; z.memory > 0 && s > max(before+.1*dt.Seconds(), spare/z.memory)+1e-9 {
-						t.Fatalf("sigma rises from %v to %v in %v; the spare is %v, the demand %v", before, s, dt, spare, z.memory)
+					home := i%zones == int(z.name[1]-'0')
+					comes, wanted, trouble := 0., 0., false
+					for k, other := range p.endpoints {
+						if k == i || k%zones != int(z.name[1]-'0') {
+							continue
+						}
+						h := other.known(z.name)
+						ill := tk.Endpoints[k].Health != Well
+						if ill || !home {
+							comes += h.need
+						}
+						if ill && !trouble {
+							trouble, wanted = true, 0
+						}
+						if ill || !trouble {
+							wanted += h.memory
+						}
+					}
+					if s > 0 && home && !trouble {
+						t.Fatalf("%s diverts %v to %s, a sibling of what is well", z.name, s, e.name)
+					}
+					load += s * comes
+					before := was[[2]string{z.name, e.name}]
+					if wanted > 0 && s > max(before+.1*dt.Seconds(), spare/wanted)+1e-6 {
+						t.Fatalf("sigma rises from %v to %v in %v; the spare is %v, the demand %v", before, s, dt, spare, wanted)
 					}
 				}
 				if load > spare*(1+1e-9)+1e-9 {

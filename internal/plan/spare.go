@@ -20,40 +20,27 @@ func (p *Plan) spare(e *endpoint) float64 {
 	return e.m * e.spareRaw()
 }
 
-// share works out every sigma.
+// share works out every sigma. What counts is what zones want of each endpoint that
+// they are at home at: where some of these are in trouble, only of those.
 func (p *Plan) share(sec float64) {
 	troubled := 0
 	for _, z := range p.zones {
-		if z.tripped = p.isTripped(z); z.tripped {
+		if z.tripped = p.isTripped(z, nil); z.tripped {
 			troubled++
 		}
 	}
-	floor := standing
-	if troubled > 0 {
-		floor = tripped
-	}
 	for _, e := range p.endpoints {
-		spare := p.spare(e)
-		need := 0.
-		for _, z := range p.zones {
-			if !e.isHome(z) && (z.tripped || troubled == 0) {
-				grows := 1.
-				if z.demand > 0 {
-					grows = max(1, z.memory/z.demand)
-				}
-				need += max(z.need*grows, floor*z.memory)
-			}
-		}
+		spare, need := p.spare(e), p.need(e, troubled > 0)
 		for _, z := range p.zones {
 			want := 0.
-			if !e.isHome(z) && (z.tripped || troubled == 0) && need > 0 {
+			if need > 0 && p.mayDivert(z, e, troubled > 0) {
 				want = min(1, spare/need)
 			}
 			s := e.shareOf(z)
 			if want > s.sigma {
 				easy := 1.
-				if z.memory > 0 {
-					easy = spare / z.memory
+				if m := p.elsewhere(z, e, troubled > 0); m > 0 {
+					easy = spare / m
 				}
 				if troubled > 1 {
 					easy = spare / need / 2
@@ -65,16 +52,64 @@ func (p *Plan) share(sec float64) {
 	}
 }
 
-// isTripped reports whether a zone's home is down: every endpoint of it.
-func (p *Plan) isTripped(z *zone) bool {
-	some := false
-	for _, e := range p.endpoints {
-		if e.isHome(z) {
-			if e.health == Well {
-				return false
+// mayDivert reports whether calls of a zone may be diverted to an endpoint at all: in
+// trouble those of the zones that are in it; and to a sibling, one more of the
+// endpoints that the zone is at home at, nothing but what another one of them has
+// failed, for where all is well retries turn to it anyhow.
+func (p *Plan) mayDivert(z *zone, e *endpoint, trouble bool) bool {
+	if e.isHome(z) {
+		return p.isTripped(z, e)
+	}
+	return z.tripped || !trouble
+}
+
+// need is what may come to an endpoint from where it is at home.
+func (p *Plan) need(e *endpoint, trouble bool) (sum float64) {
+	floor := standing
+	if trouble {
+		floor = tripped
+	}
+	for _, other := range p.endpoints {
+		if other == e {
+			continue
+		}
+		for _, h := range other.home {
+			z, well := h.zone, other.health == Well
+			if h.gone || !p.mayDivert(z, e, trouble) || well && e.isHome(z) {
+				continue
 			}
-			some = true
+			grows := 1.
+			if z.demand > 0 {
+				grows = max(1, z.memory/z.demand)
+			}
+			least := floor * h.memory
+			if trouble && well {
+				least = 0
+			}
+			sum += max(h.need*grows, least)
 		}
 	}
-	return some
+	return sum
+}
+
+// elsewhere is what a zone wants at most of all endpoints but this one, or of those
+// that are not well.
+func (p *Plan) elsewhere(z *zone, e *endpoint, ill bool) (sum float64) {
+	for _, other := range p.endpoints {
+		if h := other.known(z.name); h != nil && other != e && !(ill && other.health == Well) {
+			sum += h.memory
+		}
+	}
+	return sum
+}
+
+// isTripped reports whether an endpoint that a zone is at home at is not well, other
+// than a certain one.
+func (p *Plan) isTripped(z *zone, but *endpoint) bool {
+	for _, e := range p.endpoints {
+		if e != but && e.health != Well && e.isHome(z) {
+			return true
+		}
+	}
+	return false
 }

@@ -70,12 +70,13 @@ type Attempt struct {
 type Env struct {
 	Member    int           // 0, 1, 2, ...
 	Endpoints int           // of the service
-	Home      int           // the endpoint in the member's own zone
+	Home      int           // the endpoint in the member's own zone, the first if there are some
 	Timeout   time.Duration // of an attempt
 	Rand      *rand.Rand
 
 	member  *Member
 	service int
+	homes   []int // the endpoints that first tries go to
 }
 
 // Strategy is a way of calling, with its name as tables print it.

@@ -79,7 +79,7 @@ func (m *Member) start(w *World) {
 	m.clients = nil
 	for _, s := range w.services {
 		m.clients = append(m.clients, w.cfg.Strategy.New(w.now, Env{
-			Member: m.Index, Endpoints: len(s.Servers), Home: m.home(s), Timeout: w.cfg.Timeout,
+			Member: m.Index, Endpoints: len(s.Servers), Home: m.home(s), homes: m.homes(s), Timeout: w.cfg.Timeout,
 			Rand: w.clientRand, member: m, service: s.index,
 		}))
 	}
@@ -95,7 +95,7 @@ func (m *Member) coordinate(w *World) {
 		var eps []*coord.Endpoint
 		for i, server := range s.Servers {
 			ep := svc.Endpoint(server.Name)
-			ep.Locate(coord.Place{Zone: fmt.Sprint("zone-", m.Zone), Away: i != m.home(s), Capacity: server.Told})
+			ep.Locate(coord.Place{Zone: fmt.Sprint("zone-", m.Zone), Away: !m.isHome(s, i), Capacity: server.Told})
 			eps = append(eps, ep)
 		}
 		m.shared = append(m.shared, svc)
@@ -116,8 +116,23 @@ func (m *Member) home(s *Service) int {
 	return 0
 }
 
-// Home is the endpoint that the member's first tries go to.
-func (m *Member) Home(service int) int { return m.home(m.w.services[service]) }
+// homes are the endpoints that the member's first tries go to.
+func (m *Member) homes(s *Service) (l []int) {
+	for i := range s.Servers {
+		if m.isHome(s, i) {
+			l = append(l, i)
+		}
+	}
+	return l
+}
+
+func (m *Member) isHome(s *Service, endpoint int) bool {
+	home := m.home(s)
+	return endpoint == home || s.Even && s.Servers[endpoint].Zone == s.Servers[home].Zone
+}
+
+// IsHome reports whether the member's first tries go to the endpoint.
+func (m *Member) IsHome(service, endpoint int) bool { return m.isHome(m.w.services[service], endpoint) }
 
 // Alive reports whether the member runs.
 func (m *Member) Alive() bool { return m.alive }

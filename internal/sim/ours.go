@@ -77,13 +77,14 @@ type ticket struct {
 	want    ledger.Want
 	answer  ledger.Answer // to want, before the wait
 	divert  int           // 1 + the endpoint that takes it
+	home    int           // the endpoint that its first try turns to
 }
 
 func (c *ours) Admit(now time.Duration, a *Attempt) bool {
 	now = c.m.local(now)
 	t := &a.ours
 	if a.N == 1 {
-		*t = ticket{}
+		*t = ticket{home: c.home()}
 	}
 	if t.answer == ledger.Later {
 		if t.paid, t.answer = c.account.Settle(now, t.want, c.rand.Float64()); t.answer == ledger.No {
@@ -101,7 +102,7 @@ func (c *ours) Admit(now time.Duration, a *Attempt) bool {
 			t.tried |= 1 << at
 			return true
 		}
-		if a.N == 1 && at == c.env.Home && c.elsewhere(now, t) {
+		if a.N == 1 && at == t.home && c.elsewhere(now, t) {
 			return c.diverted(now, a, t)
 		}
 		if final {
@@ -167,7 +168,7 @@ func (c *ours) Retry(now time.Duration, a *Attempt, _ Outcome) (time.Duration, b
 	if a.N >= c.options.MaxAttempts || a.Diverted {
 		return 0, false
 	}
-	if a.N == 1 && a.Endpoint == c.env.Home && c.elsewhere(c.m.local(now), &a.ours) {
+	if a.N == 1 && a.Endpoint == a.ours.home && c.elsewhere(c.m.local(now), &a.ours) {
 		return 0, true
 	}
 	c.m.w.services[c.env.service].Count.Wished++

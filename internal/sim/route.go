@@ -1,21 +1,38 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/murmuration-go/murmuration/internal/coord"
 	"github.com/murmuration-go/murmuration/internal/sim/standin"
 )
 
+// home draws the endpoint for a first try.
+func (c *ours) home() int {
+	if l := c.env.homes; len(l) > 1 {
+		return l[c.rand.IntN(len(l))]
+	}
+	return c.env.Home
+}
+
+func (c *ours) isHome(at int) bool {
+	return at == c.env.Home || slices.Contains(c.env.homes, at)
+}
+
 // elsewhere finds an endpoint that takes what failed or was dimmed at home: the
-// nearest, by lot, once a call.
+// nearest, by lot, once a call; another one at home only where the cluster acts.
 func (c *ours) elsewhere(now time.Duration, t *ticket) bool {
 	if len(c.eps) == 1 || c.options.Alone {
 		return false
 	}
-	c.eps[c.env.Home].Needed(0)
-	for i := 1; i < len(c.eps); i++ {
-		at := c.nearest(i)
+	c.eps[t.home].Needed(0)
+	siblings, shift := c.eps[t.home].Advice().InForce(), c.shift(1<<t.home)
+	for i := range c.eps {
+		at := c.nearest(i, shift)
+		if at == t.home || c.isHome(at) && !siblings {
+			continue
+		}
 		adv := c.eps[at].Advice()
 		if adv.Sigma > 0 && adv.Takes(c.rand.Float64()) && (adv.InForce() || c.breakers[at].State(now) != standin.Open) {
 			t.divert = 1 + at
@@ -48,14 +65,36 @@ func (c *ours) diverted(now time.Duration, a *Attempt, t *ticket) bool {
 // retry to the nearest endpoint that may take one.
 func (c *ours) order(a *Attempt, t *ticket) int {
 	if a.N == 1 || len(c.eps) == 1 {
-		return c.env.Home
+		return t.home
 	}
 	at, _ := c.next(c.m.local(c.m.w.now), t.tried)
 	return at
 }
 
-// nearest is the i-th nearest endpoint: home, then the others as configured.
-func (c *ours) nearest(i int) int {
+// shift draws where to begin among the endpoints at home, other than those that are
+// to be skipped if there are others.
+func (c *ours) shift(skip uint64) (drawn int) {
+	if len(c.env.homes) == 1 {
+		return 0
+	}
+	n := 0
+	for k, at := range c.env.homes {
+		if skip&(1<<at) != 0 {
+			continue
+		}
+		if n++; c.rand.IntN(n) == 0 {
+			drawn = k
+		}
+	}
+	return drawn
+}
+
+// nearest is the i-th nearest endpoint: home, then the others as configured. (Where
+// there are some at home, they are the first ones configured.)
+func (c *ours) nearest(i, shift int) int {
+	if l := c.env.homes; i < len(l) && len(l) > 1 {
+		return l[(i+shift)%len(l)]
+	}
 	switch {
 	case i == 0:
 		return c.env.Home
@@ -68,16 +107,26 @@ func (c *ours) nearest(i int) int {
 // stays reports whether what fails stays at home but for what the stewards say: they
 // are heard, and it is not the member's own path that is broken.
 func (c *ours) stays() bool {
-	adv := c.eps[c.env.Home].Advice()
-	return len(c.eps) > 1 && adv.Lately && !c.breakers[c.env.Home].OwnPath(adv)
+	if len(c.eps) == 1 {
+		return false
+	}
+	lately := false
+	for _, at := range c.env.homes {
+		adv := c.eps[at].Advice()
+		if c.breakers[at].OwnPath(adv) {
+			return false
+		}
+		lately = lately || adv.Lately
+	}
+	return lately
 }
 
 // instead is where to turn when a local breaker has refused.
 func (c *ours) instead(tried, passed uint64) int {
-	stay := c.stays()
+	stay, shift := c.stays(), c.shift(tried|passed)
 	for _, skip := range []uint64{tried | passed, passed} {
 		for i := range c.eps {
-			if at := c.nearest(i); skip&(1<<at) == 0 && (!stay || at == c.env.Home) {
+			if at := c.nearest(i, shift); skip&(1<<at) == 0 && (!stay || c.isHome(at)) {
 				return at
 			}
 		}
@@ -87,14 +136,14 @@ func (c *ours) instead(tried, passed uint64) int {
 
 // next is where a retry may go, and in which mode; -1 for nowhere.
 func (c *ours) next(now time.Duration, tried uint64) (int, coord.Mode) {
-	stay := c.stays()
+	stay, shift := c.stays(), c.shift(tried)
 	for _, pass := range []struct{ alone, again bool }{{false, false}, {false, true}, {true, false}, {true, true}} {
 		for i := range c.eps {
-			at := c.nearest(i)
+			at := c.nearest(i, shift)
 			adv := c.eps[at].Advice()
 			alone := !c.options.Unshared && adv.Pushback(now) > 0
 			switch {
-			case stay && at != c.env.Home:
+			case stay && !c.isHome(at):
 			case (tried&(1<<at) != 0) != pass.again, alone != pass.alone, adv.Mode == coord.RetryNone, adv.Phi < coord.PhiFull:
 			case adv.InForce():
 				return at, adv.Mode

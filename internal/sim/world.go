@@ -52,6 +52,9 @@ type ServiceConfig struct {
 	Servers []ServerConfig // its endpoints; default: one
 	// ZoneLoads are the zones' parts of Load; nil: by the number of members.
 	ZoneLoads []float64
+	// Even says that first tries go to all endpoints of a member's zone alike, not
+	// to the first of them.
+	Even bool
 }
 
 // Watch looks on. Its methods must not change the world.

@@ -66,7 +66,7 @@ func (c *Checker) Sent(w *sim.World, m *sim.Member, service int, a *sim.Attempt)
 // atHome counts the members whose first tries go to an endpoint.
 func atHome(w *sim.World, p place) (n int) {
 	for _, m := range w.Live() {
-		if m.Home(p.service) == p.endpoint {
+		if m.IsHome(p.service, p.endpoint) {
 			n++
 		}
 	}

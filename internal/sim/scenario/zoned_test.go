@@ -3,6 +3,7 @@ package scenario
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/murmuration-go/murmuration/internal/sim"
 )
@@ -31,6 +32,47 @@ func TestSpareZones(t *testing.T) {
 				}
 				if x.Own < .99 {
 					t.Errorf("%.3f of their own users' calls succeed", x.Own)
+				}
+			})
+		}
+	}
+}
+
+// siblings is a tier of three endpoints without zones, of which one refuses for 60 s.
+func siblings(capacity, told float64) Scenario {
+	return Scenario{
+		ID: "siblings", Title: "one of three endpoints refuses for 60 s", Lasts: time.Minute, fault: refuse(time.Minute),
+		configure: func(c *sim.Config, _ *Params) {
+			s := sim.ServiceConfig{Load: 300, Even: true}
+			for range 3 {
+				s.Servers = append(s.Servers, sim.ServerConfig{Capacity: capacity, Told: told})
+			}
+			c.Services = []sim.ServiceConfig{s}
+		},
+	}
+}
+
+// TestSiblingDies: what goes to an endpoint that is down is taken by the others of
+// its tier, as far as they have room. What is said of their load is that budgets
+// still pay for some retries beside.
+func TestSiblingDies(t *testing.T) {
+	for _, tc := range []struct {
+		capacity, told float64
+		goodput        float64 // in the fault, at least
+		load           float64 // of the others in 5 s, at most
+	}{
+		{400, 400, .99, .55}, // room for everything
+		{400, 0, .99, .55},   // the same, but nobody knows
+		{167, 167, .85, .97}, // .75 of it is 25 more than the 100 that each has of its own
+	} {
+		for _, members := range []int{3, 20, 200} {
+			t.Run(fmt.Sprintf("%d members, capacity %v, told %v", members, tc.capacity, tc.told), func(t *testing.T) {
+				t.Parallel()
+				s := siblings(tc.capacity, tc.told)
+				x := s.Run(Params{N: members, Seed: 1, Strategy: sim.Ours(sim.Options{})}).Spare
+				t.Logf("%.3f of all calls succeed in the fault; the others' load in 5 s is at most %.2f", x.InFault, x.Mean)
+				if x.InFault < tc.goodput || x.Mean > tc.load {
+					t.Errorf("want %v at least, and a load of %v at most", tc.goodput, tc.load)
 				}
 			})
 		}
