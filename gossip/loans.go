@@ -2,7 +2,6 @@ package gossip
 
 import (
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/murmuration-go/murmuration/internal/coord"
@@ -40,7 +39,7 @@ func (d *driver) lending(now time.Duration, out *node.Output) {
 			s.svc.OpenLoans(l.Open)
 		}
 	}
-	for _, a := range slices.Clone(out.Asked) { // out is the node's, and Lend needs it
+	for _, a := range out.Asked { // Lend makes out anew, and leaves this slice alone
 		var amount int64
 		if p := d.purse(a.Service); p != nil {
 			amount = p.Lend(now)

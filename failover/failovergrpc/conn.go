@@ -82,10 +82,10 @@ type Conn struct {
 	opener    opener
 	unwatch   func()
 
-	life    context.Context //nolint:containedctx // of the Conn itself; ends with Close
-	end     context.CancelFunc
-	mu      sync.Mutex // makes streams.Add and Close one after the other
-	streams sync.WaitGroup
+	life  context.Context //nolint:containedctx // of the Conn itself; ends with Close
+	end   context.CancelFunc
+	mu    sync.Mutex // makes calls.Add and Close one after the other
+	calls sync.WaitGroup
 }
 
 var _ grpc.ClientConnInterface = (*Conn)(nil)
@@ -124,31 +124,42 @@ func NewClient(g *failover.Group, opts ...grpc.DialOption) (*Conn, error) {
 // Invoke implements grpc.ClientConnInterface.
 func (c *Conn) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
 	u := unaryCall{call: newCall(ctx, c.group, method, c.Resend, opts), args: args, reply: reply, invoker: c.invoker}
-	if c.life.Err() != nil {
+	release, ok := c.begin(&u.call)
+	if !ok {
 		return u.refuse()
 	}
+	defer release()
 	return u.run()
+}
+
+// begin lets a call last no longer than the Conn, which it keeps from being closed
+// until it is released; false once that has begun.
+func (c *Conn) begin(u *call) (release func(), ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.life.Err() != nil {
+		return nil, false
+	}
+	c.calls.Add(1)
+	ctx, cancel := context.WithCancel(u.ctx)
+	stop := context.AfterFunc(c.life, cancel)
+	u.ctx = ctx
+	return func() {
+		stop()
+		cancel()
+		c.calls.Done()
+	}, true
 }
 
 // NewStream implements grpc.ClientConnInterface.
 func (c *Conn) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 	call := newCall(ctx, c.group, method, c.Resend, opts)
-	c.mu.Lock()
-	if c.life.Err() != nil {
-		c.mu.Unlock()
+	release, ok := c.begin(&call)
+	if !ok {
 		return nil, call.refuse()
 	}
-	c.streams.Add(1)
-	c.mu.Unlock()
-	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(c.life, cancel)
-	call.ctx = ctx
 	s := newStream(call, desc, c.opener)
-	s.release = func() {
-		stop()
-		cancel()
-		c.streams.Done()
-	}
+	s.release = release
 	return s.start()
 }
 
@@ -160,7 +171,7 @@ func (c *Conn) Close() error {
 	c.end()
 	c.mu.Unlock()
 	c.links.close()
-	c.streams.Wait()
+	c.calls.Wait()
 	return nil
 }
 

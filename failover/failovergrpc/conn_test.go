@@ -184,20 +184,40 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// Close does not wait for the next attempt of a stream.
+// Close does not wait for the next attempt, of a stream or a unary call, but for the
+// end of the call.
 func TestCloseBetweenAttempts(t *testing.T) {
-	waits := make(chan struct{})
-	c := failover.Config{Retry: retry.Policy{BaseDelay: 1 << 40, MaxDelay: 1 << 40}}
-	c.Retry.Hooks.Wait = func(context.Context, retry.Attempt, error, time.Duration) { close(waits) }
-	s := newSetup(t, c, nil, nobody(t))
-	ended := make(chan error)
-	go func() {
-		_, err := s.client.FullDuplexCall(context.Background())
-		ended <- err
-	}()
-	<-waits
-	s.conn.Close()
-	wantCode(t, <-ended, codes.Canceled)
+	for name, call := range map[string]func(*setup, ...grpc.CallOption) error{
+		"stream": func(s *setup, opts ...grpc.CallOption) error {
+			_, err := s.client.FullDuplexCall(context.Background(), opts...)
+			return err
+		},
+		"unary": func(s *setup, opts ...grpc.CallOption) error {
+			_, err := s.client.EmptyCall(context.Background(), &testpb.Empty{}, opts...)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			waits := make(chan struct{})
+			c := failover.Config{Retry: retry.Policy{BaseDelay: 1 << 40, MaxDelay: 1 << 40}}
+			c.Retry.Hooks.Wait = func(context.Context, retry.Attempt, error, time.Duration) { close(waits) }
+			s := newSetup(t, c, nil, nobody(t))
+			finished, returned := make(chan error, 2), make(chan error, 1)
+			go func() { returned <- call(s, grpc.OnFinish(func(err error) { finished <- err })) }()
+			<-waits
+			s.conn.Close()
+			select {
+			case err := <-finished:
+				wantCode(t, err, codes.Canceled)
+			default:
+				t.Error("Close has not waited for the call")
+			}
+			wantCode(t, <-returned, codes.Canceled)
+			if len(finished) > 0 {
+				t.Error("it finished twice")
+			}
+		})
+	}
 }
 
 // refuser is a server that refuses to look at the first stream of a connection, and

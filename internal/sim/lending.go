@@ -1,8 +1,6 @@
 package sim
 
 import (
-	"slices"
-
 	"github.com/murmuration-go/murmuration/internal/coord"
 	"github.com/murmuration-go/murmuration/internal/node"
 )
@@ -49,7 +47,7 @@ func (m *Member) lending(w *World, out *node.Output) {
 			s.OpenLoans(l.Open)
 		}
 	}
-	for _, a := range slices.Clone(out.Asked) { // out is the node's, and Lend needs it
+	for _, a := range out.Asked { // Lend makes out anew, and leaves this slice alone
 		m.apply(w, m.node.Lend(m.local(w.now), a, m.loan(w, a.Service)))
 	}
 }
