@@ -21,6 +21,8 @@ const (
 
 	useMost    = .75 // U: share of the capacity that may be used
 	goodGrowth = 1.1
+	startShare = .25  // of the capacity, which an endpoint is given to begin with
+	startLeast = 10.  // requests a second, the same where no capacity is known
 	goodSlowly = 1.01 // for slowFor after a strain
 	slowFor    = 60 * time.Second
 
@@ -272,6 +274,9 @@ func (p *Plan) learn(e *endpoint) {
 	}
 	if !e.hadStrain || p.now-e.strainedAt >= strainForget {
 		e.m = min(e.m+regain, 1)
+	}
+	if e.health == Well && e.good == 0 && !e.hadStrain { // a standby has nothing to show
+		e.good = max(startShare*e.capacity, startLeast)
 	}
 	if e.health == Well && load > .9*e.good {
 		growth := goodGrowth

@@ -102,6 +102,29 @@ func TestKnownGoodLoad(t *testing.T) {
 	}
 }
 
+// A standby that nobody is at home at has borne nothing yet; it is given a little to
+// begin with, and soon what it has room for.
+func TestStandby(t *testing.T) {
+	for _, capacity := range []float64{400, 0} {
+		w := newTwo(t)
+		w.demand["b"], w.capacity["b"] = 0, capacity
+		w.run(time.Minute)
+		w.health["a"], w.failing["a"] = Tripped, 1
+		least := 100.
+		if capacity == 0 {
+			least = 10
+		}
+		w.run(2 * time.Second)
+		if got := w.diverted["b"]; got < .6*least || got > 2*least {
+			t.Errorf("capacity %v: at first b is sent %.0f", capacity, got)
+		}
+		w.run(30 * time.Second)
+		if got := w.diverted["b"]; capacity > 0 && (got < 250 || got > 303) || capacity == 0 && got < 30 {
+			t.Errorf("capacity %v: after half a minute b is sent %.0f", capacity, got)
+		}
+	}
+}
+
 // When b is strained what is diverted is halved, nothing comes for three seconds
 // after, and it comes back slowly.
 func TestStrain(t *testing.T) {
