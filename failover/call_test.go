@@ -12,6 +12,7 @@ import (
 	"github.com/murmuration-go/murmuration/breaker"
 	"github.com/murmuration-go/murmuration/failover"
 	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/race"
 	"github.com/murmuration-go/murmuration/retry"
 )
 
@@ -229,7 +230,7 @@ func TestHooks(t *testing.T) {
 }
 
 func TestGroupCallsDoNotAllocate(t *testing.T) {
-	if raceDetector {
+	if race.Enabled {
 		t.Skip("the race detector allocates")
 	}
 	ctx := t.Context()

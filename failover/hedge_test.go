@@ -12,6 +12,7 @@ import (
 	"github.com/murmuration-go/murmuration/breaker"
 	"github.com/murmuration-go/murmuration/failover"
 	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/race"
 	"github.com/murmuration-go/murmuration/retry"
 )
 
@@ -282,7 +283,7 @@ func TestUnhedged(t *testing.T) {
 			t.Errorf("got %q, %v after %d attempts", v, err, n)
 		}
 	})
-	if raceDetector {
+	if race.Enabled {
 		return // which allocates
 	}
 	g, ctx := group(t, hedging("a", "b")), t.Context()

@@ -16,6 +16,7 @@ import (
 
 	"github.com/murmuration-go/murmuration/internal/coord"
 	"github.com/murmuration-go/murmuration/internal/node"
+	"github.com/murmuration-go/murmuration/internal/race"
 	"github.com/murmuration-go/murmuration/internal/wire"
 )
 
@@ -184,7 +185,7 @@ func (y *tally) add(b []byte, members map[string]bool, self string) {
 // became of it; nothing grows.
 func TestHostileMessages(t *testing.T) {
 	n := 1_000_000
-	if testing.Short() || raceEnabled {
+	if testing.Short() || race.Enabled {
 		n = 100_000
 	}
 	const liar, honest = "the-liar", "an-honest-member"

@@ -18,6 +18,7 @@ import (
 	"github.com/murmuration-go/murmuration/failover"
 	"github.com/murmuration-go/murmuration/failover/failoverhttp"
 	"github.com/murmuration-go/murmuration/gossip"
+	"github.com/murmuration-go/murmuration/internal/race"
 	"github.com/murmuration-go/murmuration/retry"
 )
 
@@ -167,7 +168,7 @@ func (f *fleet) run(ctx context.Context, rate float64) (stop func()) {
 // its retries cost, and nearly all loans come before its waits end. Then all see
 // everything fail: they ask a few times, and no more once the verdict is out.
 func TestLoansArriveInTime(t *testing.T) {
-	if testing.Short() || racing {
+	if testing.Short() || race.Enabled {
 		t.Skip("takes some seconds of twenty members, and times them")
 	}
 	f := newFleet(t, 20)

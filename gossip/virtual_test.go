@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/race"
 )
 
 // Members that miss somebody's arrival, by a lost packet, learn of it from the
@@ -14,7 +15,7 @@ import (
 
 // size is how many members the tests in virtual time have.
 func size(t *testing.T) int {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("many timers in one bubble trouble the race detector; members on real sockets are tested under it")
 	}
 	if testing.Short() {

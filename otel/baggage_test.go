@@ -14,6 +14,7 @@ import (
 	nooptrace "go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/murmuration-go/murmuration/failover"
+	"github.com/murmuration-go/murmuration/internal/race"
 	"github.com/murmuration-go/murmuration/otel"
 	"github.com/murmuration-go/murmuration/retry"
 )
@@ -150,7 +151,7 @@ func TestFromBaggage(t *testing.T) {
 }
 
 func TestBaggageCostsNothingWhileHealthy(t *testing.T) {
-	if raceDetector {
+	if race.Enabled {
 		t.Skip("the race detector allocates")
 	}
 	m, err := baggage.NewMember("k", "v")

@@ -19,6 +19,7 @@ import (
 
 	"github.com/murmuration-go/murmuration/failover"
 	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/race"
 	"github.com/murmuration-go/murmuration/otel"
 	"github.com/murmuration-go/murmuration/retry"
 )
@@ -207,7 +208,7 @@ func cases() map[string]func(ctx context.Context, g *failover.Group) error {
 }
 
 func TestHooksDoNotAllocateWhenNothingRecords(t *testing.T) {
-	if raceDetector {
+	if race.Enabled {
 		t.Skip("the race detector allocates")
 	}
 	global, err := otel.New()
@@ -244,7 +245,7 @@ func TestHooksDoNotAllocateWhenNothingRecords(t *testing.T) {
 
 // Metrics alone cost the context of each attempt, and no more.
 func TestMetricsAllocateOnceAnAttempt(t *testing.T) {
-	if raceDetector {
+	if race.Enabled {
 		t.Skip("the race detector allocates")
 	}
 	tel, err := otel.New(

@@ -237,6 +237,9 @@ func (p *Policy) worth(err error) (after time.Duration, ok bool) {
 // cancellation from a deadline, and the cause if that says something else.
 func gone(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
+	if err == nil { // what it must not outlast is over
+		return context.Canceled
+	}
 	if errors.Is(cause, err) {
 		return cause
 	}
@@ -270,7 +273,8 @@ func (c *Call) Context(ctx context.Context) (context.Context, context.CancelFunc
 
 func noCancel() {}
 
-// sleep waits, and reports false if the context ended first.
+// sleep waits, and reports false if the context ended first, or what the call must
+// not outlast.
 func sleep(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return ctx.Err() == nil
@@ -281,6 +285,8 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-t.C:
 		return ctx.Err() == nil
 	case <-ctx.Done():
+		return false
+	case <-coord.End(ctx):
 		return false
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/race"
 	"github.com/murmuration-go/murmuration/retry"
 )
 
@@ -248,7 +249,7 @@ func TestHooksOfAHedge(t *testing.T) {
 // What a call allocates: without a Hedge as ever, the Policy alone; with one and
 // fast enough, no goroutine.
 func TestHedgeAllocations(t *testing.T) {
-	if raceDetector {
+	if race.Enabled {
 		t.Skip("the race detector allocates")
 	}
 	ctx := t.Context()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/murmuration-go/murmuration/failover"
 	"github.com/murmuration-go/murmuration/failover/failovergrpc"
+	"github.com/murmuration-go/murmuration/internal/race"
 	"github.com/murmuration-go/murmuration/retry"
 )
 
@@ -98,7 +99,7 @@ func plain(tb testing.TB, target string, opts ...grpc.DialOption) *grpc.ClientCo
 
 // A healthy call costs few allocations beyond those of its connection.
 func TestAllocations(t *testing.T) {
-	if raceDetector {
+	if race.Enabled {
 		t.Skip("the race detector allocates")
 	}
 	allocs := func(conn grpc.ClientConnInterface) float64 {

@@ -45,6 +45,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/murmuration-go/murmuration/failover"
+	"github.com/murmuration-go/murmuration/internal/coord"
 )
 
 // Conn is a grpc.ClientConnInterface that sends calls through a Group, over one
@@ -84,7 +85,7 @@ type Conn struct {
 
 	life  context.Context //nolint:containedctx // of the Conn itself; ends with Close
 	end   context.CancelFunc
-	mu    sync.Mutex // makes calls.Add and Close one after the other
+	mu    sync.RWMutex // makes calls.Add and Close one after the other
 	calls sync.WaitGroup
 }
 
@@ -124,42 +125,41 @@ func NewClient(g *failover.Group, opts ...grpc.DialOption) (*Conn, error) {
 // Invoke implements grpc.ClientConnInterface.
 func (c *Conn) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
 	u := unaryCall{call: newCall(ctx, c.group, method, c.Resend, opts), args: args, reply: reply, invoker: c.invoker}
-	release, ok := c.begin(&u.call)
-	if !ok {
+	if !c.begin() {
 		return u.refuse()
 	}
-	defer release()
+	defer c.calls.Done()
+	u.until = coord.Until{Context: ctx, End: c.life}
+	u.ctx = &u.until
 	return u.run()
 }
 
-// begin lets a call last no longer than the Conn, which it keeps from being closed
-// until it is released; false once that has begun.
-func (c *Conn) begin(u *call) (release func(), ok bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// begin lets Close wait for a call, until calls.Done; false once Close has begun.
+func (c *Conn) begin() bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	if c.life.Err() != nil {
-		return nil, false
+		return false
 	}
 	c.calls.Add(1)
-	ctx, cancel := context.WithCancel(u.ctx)
-	stop := context.AfterFunc(c.life, cancel)
-	u.ctx = ctx
-	return func() {
-		stop()
-		cancel()
-		c.calls.Done()
-	}, true
+	return true
 }
 
 // NewStream implements grpc.ClientConnInterface.
 func (c *Conn) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 	call := newCall(ctx, c.group, method, c.Resend, opts)
-	release, ok := c.begin(&call)
-	if !ok {
+	if !c.begin() {
 		return nil, call.refuse()
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(c.life, cancel)
+	call.ctx = ctx
 	s := newStream(call, desc, c.opener)
-	s.release = release
+	s.release = func() {
+		stop()
+		cancel()
+		c.calls.Done()
+	}
 	return s.start()
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/murmuration-go/murmuration/breaker"
 	"github.com/murmuration-go/murmuration/failover"
+	"github.com/murmuration-go/murmuration/internal/coord"
 	"github.com/murmuration-go/murmuration/retry"
 )
 
@@ -88,6 +89,8 @@ func (c *call) result(err error) error {
 	switch {
 	case tried && r.Stop != nil && c.ctx.Err() != nil && errors.Is(r.Stop, c.ctx.Err()): // gave up between attempts
 		e.status, e.ctx = status.New(status.FromContextError(c.ctx.Err()).Code(), r.Error()), c.ctx.Err()
+	case tried && errors.Is(r.Stop, context.Canceled) && coord.HasEnded(c.ctx):
+		e.status = status.New(codes.Canceled, errClosed.Error())
 	case last != nil:
 	case errors.As(err, &open):
 		e.Endpoint, e.status = open.Endpoint, status.New(codes.Unavailable, err.Error())

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/murmuration-go/murmuration/breaker"
+	"github.com/murmuration-go/murmuration/failover/internal/unsent"
 	"github.com/murmuration-go/murmuration/retry"
 	"github.com/murmuration-go/murmuration/retry/retrygrpc"
 )
@@ -36,9 +37,9 @@ func isFailure(code codes.Code) bool {
 
 // judge says what the error of an attempt is to the retry loop and the breaker.
 func (c *call) judge(loop context.Context, a *attempt, at stage, err error) error {
-	var unsent *unsentError
-	if errors.As(err, &unsent) {
-		return c.unfit(a, unsent)
+	var fault *unsent.Error
+	if errors.As(err, &fault) {
+		return c.unfit(a, fault)
 	}
 	e := &StatusError{Method: c.method, Endpoint: a.endpoint, status: status.Convert(err), err: err}
 	switch code := e.status.Code(); {
@@ -116,15 +117,7 @@ func hasEnded(ctx context.Context) bool {
 	return ctx.Err() != nil
 }
 
-// unsentError says that the fault lies in the configuration, and nothing was sent:
-// that ends the call and is no evidence.
-type unsentError struct{ err error }
-
-func (e *unsentError) Error() string { return e.err.Error() }
-func (e *unsentError) Unwrap() error { return e.err }
-func (e *unsentError) NotSent() bool { return true }
-
-func (c *call) unfit(a *attempt, err *unsentError) error {
+func (c *call) unfit(a *attempt, err *unsent.Error) error {
 	code := codes.Internal
 	if errors.Is(err, errClosed) {
 		code = codes.Canceled

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/murmuration-go/murmuration/failover"
+	"github.com/murmuration-go/murmuration/failover/internal/unsent"
 	"github.com/murmuration-go/murmuration/internal/outlive"
 )
 
@@ -18,7 +19,7 @@ type opener func(o *opened, e failover.Endpoint, opts []grpc.CallOption) (grpc.C
 func (c *Conn) open(o *opened, e failover.Endpoint, opts []grpc.CallOption) (grpc.ClientStream, error) {
 	l, err := c.links.take(e)
 	if err != nil {
-		return nil, &unsentError{err}
+		return nil, &unsent.Error{Err: err}
 	}
 	o.link = l
 	return l.NewStream(o, o.stream.desc, o.stream.method, opts...)

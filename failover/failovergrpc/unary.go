@@ -8,6 +8,8 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/murmuration-go/murmuration/failover"
+	"github.com/murmuration-go/murmuration/failover/internal/unsent"
+	"github.com/murmuration-go/murmuration/internal/coord"
 	"github.com/murmuration-go/murmuration/retry/retrygrpc"
 )
 
@@ -54,7 +56,7 @@ type invoker func(a *attempt, e failover.Endpoint, method string, args, reply an
 func (c *Conn) invoke(a *attempt, e failover.Endpoint, method string, args, reply any, opts []grpc.CallOption) error {
 	l, err := c.links.take(e)
 	if err != nil {
-		return &unsentError{err}
+		return &unsent.Error{Err: err}
 	}
 	defer l.release()
 	return l.Invoke(a, method, args, reply, opts...)
@@ -66,6 +68,7 @@ type unaryCall struct {
 	invoker     invoker
 	args, reply any
 	begun       atomic.Bool
+	until       coord.Until // the context, with the Conn's end
 }
 
 func (u *unaryCall) run() error {

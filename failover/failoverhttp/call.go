@@ -10,6 +10,7 @@ import (
 
 	"github.com/murmuration-go/murmuration/breaker"
 	"github.com/murmuration-go/murmuration/failover"
+	"github.com/murmuration-go/murmuration/failover/internal/unsent"
 	"github.com/murmuration-go/murmuration/internal/coord"
 	"github.com/murmuration-go/murmuration/internal/outlive"
 	"github.com/murmuration-go/murmuration/retry"
@@ -74,11 +75,11 @@ func (c *call) send() (*http.Response, error) {
 func (c *call) attempt(loop context.Context, e failover.Endpoint) (*http.Response, error) {
 	url, host, err := c.t.direct(c.req, e)
 	if err != nil {
-		return nil, &unsentError{err}
+		return nil, &unsent.Error{Err: err}
 	}
 	body, watched, err := c.nextBody()
 	if err != nil {
-		return nil, &unsentError{err}
+		return nil, &unsent.Error{Err: err}
 	}
 	a := attempt{call: c, loop: loop, body: watched}
 	n := c.sending(coord.IsHedge(loop, c.ctx), e.Name)

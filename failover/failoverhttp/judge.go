@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/murmuration-go/murmuration/breaker"
+	"github.com/murmuration-go/murmuration/failover/internal/unsent"
 	"github.com/murmuration-go/murmuration/retry"
 	"github.com/murmuration-go/murmuration/retry/retryhttp"
 )
@@ -26,14 +27,6 @@ type StatusError struct {
 func (e *StatusError) Error() string {
 	return strings.TrimSpace(fmt.Sprintf("HTTP status %d %s", e.StatusCode, http.StatusText(e.StatusCode)))
 }
-
-// unsentError says that the fault lies in the request or in the configuration,
-// and nothing was sent: that ends the call and is no evidence.
-type unsentError struct{ err error }
-
-func (e *unsentError) Error() string { return e.err.Error() }
-func (e *unsentError) Unwrap() error { return e.err }
-func (e *unsentError) NotSent() bool { return true }
 
 // isFailure reports whether a status is evidence against the endpoint.
 func isFailure(code int) bool {
@@ -90,7 +83,7 @@ func (a *attempt) judge(sent *http.Request, err error) error {
 	case a.loop.Err() != nil:
 		err = late(context.Cause(a.loop), err)
 	case unfit(sent):
-		return &unsentError{err}
+		return &unsent.Error{Err: err}
 	case a.body.brokeItself():
 		return retry.Permanent(breaker.Neutral(err))
 	case isTLSFault(err):

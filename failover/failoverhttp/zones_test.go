@@ -18,6 +18,7 @@ import (
 	"github.com/murmuration-go/murmuration/failover"
 	"github.com/murmuration-go/murmuration/failover/failoverhttp"
 	"github.com/murmuration-go/murmuration/gossip"
+	"github.com/murmuration-go/murmuration/internal/race"
 	"github.com/murmuration-go/murmuration/retry"
 )
 
@@ -88,7 +89,7 @@ var errUnavailable = errors.New("unavailable")
 // twelve seconds, and not more; b's users lose nothing; and when a is back it has
 // all of its traffic again.
 func TestZoneDies(t *testing.T) {
-	if testing.Short() || racing {
+	if testing.Short() || race.Enabled {
 		t.Skip("sixteen members and half a minute, and latencies that matter")
 	}
 	zones := []*zone{{name: "a", capacity: 150, demand: 120, members: 11}, {name: "b", capacity: 100, demand: 50, members: 5}}

@@ -40,6 +40,37 @@ func ReadPrevious(values ...string) (most int) {
 	return most
 }
 
+type endKey struct{}
+
+// Until is a context of a call that waits for its next attempt no longer than until
+// End is over. It is cheaper than one that ends with both.
+type Until struct {
+	context.Context                 //nolint:containedctx // it is one
+	End             context.Context //nolint:containedctx // that of what makes the call
+}
+
+// Value implements context.Context.
+func (u *Until) Value(key any) any {
+	if key == (endKey{}) {
+		return u.End
+	}
+	return u.Context.Value(key)
+}
+
+// HasEnded reports whether the call must not go on; see Until.
+func HasEnded(ctx context.Context) bool {
+	end, ok := ctx.Value(endKey{}).(context.Context)
+	return ok && end.Err() != nil
+}
+
+// End is a channel that is closed when that is so, nil if it will never be.
+func End(ctx context.Context) <-chan struct{} {
+	if end, ok := ctx.Value(endKey{}).(context.Context); ok {
+		return end.Done()
+	}
+	return nil
+}
+
 type hedgeKey struct{}
 
 type hedge struct{ _ byte } // not empty, so that no two have one address

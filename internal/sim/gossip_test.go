@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/race"
 	"github.com/murmuration-go/murmuration/internal/sim"
 	"github.com/murmuration-go/murmuration/internal/wire"
 )
@@ -139,7 +140,7 @@ func TestDissemination(t *testing.T) {
 // x = exp(-r (1 - loss) (1 - x)). And now and then, with that same chance x, it
 // does not get away from where it began, and nearly all are missed.
 func TestMissed(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("millions of events")
 	}
 	t.Parallel()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/murmuration-go/murmuration/internal/coord"
 	"github.com/murmuration-go/murmuration/internal/node"
+	"github.com/murmuration-go/murmuration/internal/race"
 	"github.com/murmuration-go/murmuration/internal/sim"
 )
 
@@ -61,7 +62,7 @@ func (blind) Told(*sim.World, *sim.Member)                            {}
 // brief reports whether tests are to be quick: that they are asked to, or that the
 // race detector makes them ten times slower. A world is one goroutine, so that
 // there is little for it to find.
-func brief() bool { return testing.Short() || raceEnabled }
+func brief() bool { return testing.Short() || race.Enabled }
 
 // quiet is a service of one endpoint that nobody calls by himself.
 func quiet(c sim.ServerConfig) []sim.ServiceConfig {

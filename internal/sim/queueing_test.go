@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/murmuration-go/murmuration/internal/race"
 	"github.com/murmuration-go/murmuration/internal/sim"
 )
 
@@ -70,7 +71,7 @@ func (g *gauge) After(w *sim.World) {
 // and of Erlang have it, the server is as busy as it has work, and there wait as
 // many as Little's law has it.
 func TestQueues(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("millions of events")
 	}
 	t.Parallel()

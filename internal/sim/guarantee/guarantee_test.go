@@ -10,6 +10,7 @@ import (
 	"github.com/murmuration-go/murmuration/internal/law"
 	"github.com/murmuration-go/murmuration/internal/ledger"
 	"github.com/murmuration-go/murmuration/internal/node"
+	"github.com/murmuration-go/murmuration/internal/race"
 	"github.com/murmuration-go/murmuration/internal/sim"
 	"github.com/murmuration-go/murmuration/internal/sim/guarantee"
 	"github.com/murmuration-go/murmuration/internal/wire"
@@ -24,7 +25,7 @@ func TestStall(t *testing.T) {
 			t.Parallel()
 			seeds := uint64(20)
 			switch {
-			case testing.Short() || raceEnabled:
+			case testing.Short() || race.Enabled:
 				seeds = 2
 			case n > 12:
 				seeds = 5

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/murmuration-go/murmuration/internal/race"
 	"github.com/murmuration-go/murmuration/internal/sim"
 )
 
@@ -48,7 +49,7 @@ func sizes(id string) []int {
 // brief reports whether tests are to be quick: that they are asked to, or that the
 // race detector makes them ten times slower. A world is one goroutine, so that
 // there is little for it to find.
-func brief() bool { return testing.Short() || raceEnabled }
+func brief() bool { return testing.Short() || race.Enabled }
 
 // runs runs a scenario with several seeds.
 func runs(s Scenario, n int, strategy func(sim.Options) sim.Strategy) (l []Result) {

@@ -1,5 +1,0 @@
-//go:build race
-
-package failovergrpc_test
-
-const raceDetector = true

@@ -1,6 +1,0 @@
-//go:build race
-
-package failoverhttp_test
-
-// racing says that the race detector slows everything down.
-const racing = true

@@ -1,5 +1,0 @@
-//go:build race
-
-package guarantee_test
-
-const raceEnabled = true
