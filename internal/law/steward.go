@@ -31,6 +31,7 @@ const (
 	probesMost      = 1.2 // how far beyond that the demand may grow before probing follows
 
 	freshReport  = 5 * time.Second // a reporter counts as present this long
+	quietTicks   = 480             // two minutes
 	lingers      = 2 * time.Second // a report without traffic makes present this long after the last with
 	freshVerdict = 5 * time.Second // another steward's phi counts this long
 	appointed    = 10 * time.Second
@@ -72,6 +73,7 @@ type Steward struct {
 	window  [2]pooled // the last two ticks
 	present int       // reporters at the last tick
 	traffic Traffic
+	quiet   int           // ticks since anybody called; a clock may jump
 	until   time.Duration // retries wait; see heed
 	dim     dimmer
 	judged  time.Duration // when judge last looked
@@ -135,7 +137,7 @@ func (s *Steward) Report(now time.Duration, from wire.Origin, row *wire.ReportRo
 		r.tag, r.mark, r.latencySeen, r.recent = row.Tag, coord.TagCounts{}, coord.TagCounts{}, mean{}
 	}
 	if row.Totals != r.row.Totals {
-		r.moved = now
+		r.moved, s.quiet = now, 0
 	}
 	if now-r.moved <= lingers {
 		r.at = now
@@ -172,7 +174,7 @@ func (s *Steward) Appoint(stewards []string) {
 // endpoint that is talked of and not called would never be found to be well.
 func (s *Steward) Idle(now time.Duration) bool {
 	for _, r := range s.order {
-		if now-r.heard < time.Minute && (s.state == wire.Closed || now-r.moved < 2*time.Minute) {
+		if now-r.heard < time.Minute && (s.state == wire.Closed || s.quiet < quietTicks) {
 			return false
 		}
 	}
@@ -191,6 +193,7 @@ func (s *Steward) Decision() Decision { return s.last }
 // Step takes one tick and returns the decision.
 func (s *Steward) Step(now time.Duration) Decision {
 	s.forget(now)
+	s.quiet++
 	t := s.tick(now)
 	s.demand.add(t.demand / Tick.Seconds())
 	s.cusum(&t)
