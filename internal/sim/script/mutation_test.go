@@ -22,7 +22,7 @@ var mutants = []struct {
 	{"G1", "a lender keeps what it lends", "ledger/ledger.go", "CompareAndSwap(have, have-loan)", "CompareAndSwap(have, have)"},
 	{"G1", "a loan is credited as often as it comes", "node/loan.go", "n.loans.out = slices.Delete(n.loans.out, i, i+1)", ""},
 	{"G1", "a loan need not have been asked for", "node/loan.go", "a.nonce == l.Nonce && a.to == l.Origin.Member", "a.to == l.Origin.Member"},
-	{"G3", "the most restrictive steward decides", "node/view.go", "return &f[1]", "return &f[0]"},
+	{"G3", "the most restrictive steward decides", "node/view.go", "return f[1]\n", "return f[0]\n"},
 	{"G3", "one fresh verdict will do", "node/view.go", "if n < 2 || members < 2 {", "if f := fresh[:n]; n == 1 { fresh[1], n = f[0], 2 }\n\tif n < 2 || members < 2 {"},
 	{"G3", "a stale verdict seconds a fresh one", "node/view.go", "return now-h.asOf < valid\n", "return now-h.asOf < 9*valid\n"},
 	{"G3", "one steward delays retries", "node/pushback.go", "first, second = u, first", "first, second = u, u"},
