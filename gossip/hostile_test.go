@@ -257,6 +257,13 @@ func TestHostileMessages(t *testing.T) {
 			halfway = heap()
 		}
 	}
+	for nonce := range uint64(30) { // wishes that are no replays
+		wish, err := wire.AppendAsk(nil, &wire.Loan{Origin: wire.Origin{Member: liar, Incarnation: 1}, Service: "payments", Nonce: nonce + 1<<60})
+		if err != nil {
+			t.Fatal(err)
+		}
+		feed(wish)
+	}
 	t.Logf("%d messages in %v", n, time.Since(began))
 	if end := heap(); end > halfway+8<<20 {
 		t.Errorf("the heap grew from %d to %d bytes", halfway, end)
