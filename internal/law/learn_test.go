@@ -157,6 +157,31 @@ func TestOneVoice(t *testing.T) {
 	b.want(1, coord.RetryAll, wire.Closed)
 }
 
+// TestOneVoiceInAQuietTick: nor when nobody else, or one other, has called in the
+// same tick.
+func TestOneVoiceInAQuietTick(t *testing.T) {
+	for others := range 2 {
+		b := newBench(t, 5)
+		one := load{ok: 1, latency: healthy}
+		for i := range 80 {
+			loads := make([]load, 5)
+			loads[1+i%4] = one
+			b.tick(loads...) // four a second, by each of the others in turn
+		}
+		for i := range 16 { // the others are present for five seconds
+			loads := make([]load, 5)
+			loads[0] = load{ok: 1e6, dimmed: 1e6, latency: healthy}
+			if others > 0 {
+				loads[1+i%4] = one
+			}
+			b.tick(loads...)
+		}
+		if most := 4. * (4 + 1); b.d.Demand > most {
+			t.Errorf("%d others: demand %.0f a second, want at most %.0f", others, b.d.Demand, most)
+		}
+	}
+}
+
 // TestForgotten: a steward without reports is of no use after a minute, and
 // reporters that fell silent are forgotten, so memory is bounded.
 func TestForgotten(t *testing.T) {

@@ -128,7 +128,8 @@ func (s *Steward) tick(now time.Duration) (t pooled) {
 		outcomes = append(outcomes, n)
 		retries = append(retries, r.retries)
 	}
-	demandMax, outcomeMax, retryMax := clampAt(demands), clampAt(outcomes), clampAt(retries)
+	demandMax := clampDemand(demands, t.present, s.demand.value*Tick.Seconds())
+	outcomeMax, retryMax := clampAt(outcomes), clampAt(retries)
 
 	var busiest *reporter
 	means := make([]mean, 0, active)

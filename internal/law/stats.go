@@ -16,6 +16,20 @@ func clampAt(v []float64) float64 {
 	return max(4, 4*median(v))
 }
 
+// clampDemand is clampAt for first tries, which are often those of one or two members
+// in a tick: no reporter is then measured by its own word while others are present.
+// It is by what they want on average.
+func clampDemand(v []float64, present int, usual float64) float64 {
+	if len(v) > 2 || len(v) >= present {
+		return clampAt(v)
+	}
+	limit := 4 * usual / float64(present)
+	if len(v) == 2 {
+		limit = max(limit, 4*min(v[0], v[1]))
+	}
+	return max(4, limit)
+}
+
 // median returns the middle value, the upper one of two. It sorts v.
 func median(v []float64) float64 {
 	if len(v) == 0 {

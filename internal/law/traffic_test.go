@@ -100,3 +100,14 @@ func TestTalkedOfAndNotCalled(t *testing.T) {
 		}
 	}
 }
+
+// TestClockJumps: two minutes by a clock that has jumped are none.
+func TestClockJumps(t *testing.T) {
+	b := newBench(t, 3)
+	b.ticks(250, well)
+	b.ticks(12, load{slow: 100})
+	b.now += time.Hour
+	if b.tick(); b.d.State != wire.Dim || b.s.Idle(b.now) {
+		t.Errorf("%v, idle %v", b.d.State, b.s.Idle(b.now))
+	}
+}
