@@ -180,48 +180,6 @@ func (b *Breaker) Retryable() (Mode, error) {
 	return coord.RetryAll, nil
 }
 
-// Takes reports whether an attempt that failed or was dimmed at another endpoint,
-// the caller's home, may come to this one. It draws a lot: the cluster says how
-// likely that is to be, so that what all members divert is not more than there is
-// room for. Without a cluster nothing may. It counts and holds nothing.
-func (b *Breaker) Takes() bool {
-	a := b.shared.Advice()
-	if a.Sigma == 0 || !a.Takes(rand.Float64()) {
-		return false
-	}
-	now := coord.Now()
-	return a.InForce() || !b.machine(a, now).open(now)
-}
-
-// Needed counts a call that could be diverted from this endpoint, its home, since
-// its first try failed or was dimmed. The cluster makes room by it.
-func (b *Breaker) Needed() { b.shared.Needed(spread(coord.Now())) }
-
-// InTrouble reports whether the cluster has found something amiss with the endpoint,
-// and acts on it.
-func (b *Breaker) InTrouble() bool { return b.shared.Advice().InForce() }
-
-// Coordinated reports whether the cluster can be expected to act on what is seen
-// of this endpoint: two of its stewards are heard, or were until a moment ago.
-func (b *Breaker) Coordinated() bool { return b.shared.Advice().Lately }
-
-// OwnPath reports whether it is this member's own path to the endpoint that is
-// broken: the breaker is not closed, and as two stewards have seen since it opened,
-// most attempts of others succeed.
-func (b *Breaker) OwnPath() bool {
-	a := b.shared.Advice()
-	l := b.life.Load()
-	return a.Coordinated() && !a.InForce() && l.era == a.Era &&
-		State(l.state.Load()) != Closed && a.Well > time.Duration(l.brokenAt.Load())
-}
-
-// Locate tells the cluster how this member stands to the endpoint: the member's
-// zone, whether it is at home elsewhere, so that what it sends here is diverted, and
-// how many requests a second the endpoint can take, 0 if unknown.
-func (b *Breaker) Locate(zone string, away bool, capacity float64) {
-	b.shared.Locate(coord.Place{Zone: zone, Away: away, Capacity: capacity})
-}
-
 // FirstMode reports which retries the cluster lets through for a call whose
 // first try goes to this endpoint.
 func (b *Breaker) FirstMode() Mode { return b.shared.Advice().Mode }

@@ -22,66 +22,99 @@ func room(share float64) coord.Advice {
 	return a
 }
 
+// diversion is a call whose first try goes to a, of endpoints a, b and c.
+type diversion struct {
+	a, b, c coord.Advice
+	down    []string
+	went    []string
+	ok      bool
+	tokens  float64 // spent
+}
+
+// check makes the call: it is diverted at once and at no cost, and where it is not,
+// it tells who refused it, or how often it was tried.
+func (d diversion) check(t *testing.T, arrange func(*failover.Config)) {
+	t.Helper()
+	c, s := inCluster("a", "b", "c")
+	c.Retry.BaseDelay, c.Budget = time.Second, retry.BudgetConfig{Ratio: -1, Burst: 10}
+	arrange(&c)
+	var from, to string
+	c.Hooks.Diverted = func(_ context.Context, _, f, t string) { from, to = f, t }
+	g := group(t, c)
+	advise(s, "a", d.a)
+	advise(s, "b", d.b)
+	advise(s, "c", d.c)
+	before := g.Explain().BudgetTokens
+	start := time.Now()
+	went, err := call(t, g, d.down...)
+	if !slices.Equal(went, d.went) || (err == nil) != d.ok {
+		t.Errorf("went to %q: %v; want %q, well %v", went, err, d.went, d.ok)
+	}
+	if spent := before - g.Explain().BudgetTokens; spent != d.tokens && d.a.Mode != coord.RetryNone {
+		t.Errorf("%v tokens spent, want %v", spent, d.tokens)
+	}
+	diverted := d.tokens == 0 && (slices.Contains(went, "b") || slices.Contains(went, "c"))
+	if diverted && (time.Since(start) > 0 || from != "a" || to != went[len(went)-1]) || !diverted && from != "" {
+		t.Errorf("diverted from %q to %q after %v", from, to, time.Since(start))
+	}
+	var open *breaker.OpenError
+	if len(d.went) == 0 && !d.ok && !errors.As(err, &open) {
+		t.Errorf("refused by %v", err)
+	}
+	if len(d.went) > 0 && !d.ok {
+		var e *retry.Error
+		if !errors.As(err, &e) || e.Attempts != len(d.went) {
+			t.Errorf("failed with %v", err)
+		}
+	}
+}
+
+// heard is advice by three stewards that are heard.
+func heard(a coord.Advice) coord.Advice {
+	a.Fresh, a.Lately = 3, true
+	return a
+}
+
 // A call that fails or is dimmed at home makes one final attempt where there is
-// room, the nearest first, at no cost and at once. Where there is none it stays.
+// room, the nearest first. Where there is none it stays.
 func TestDiverted(t *testing.T) {
-	dimmed := dimmedOut
-	dimmed.Fresh, dimmed.Lately = 3, true
-	off := retriesOff
-	off.Fresh, off.Lately = 3, true
-	for name, tc := range map[string]struct {
-		a, b, c coord.Advice
-		down    []string
-		went    []string
-		ok      bool
-		tokens  float64 // spent
-	}{
+	dimmed, off, down := heard(dimmedOut), heard(retriesOff), []string{"a"}
+	for name, d := range map[string]diversion{
 		"all is well":                          {allWell, room(1), room(1), nil, []string{"a"}, true, 0},
-		"fails at home":                        {allWell, room(1), room(1), []string{"a"}, []string{"a", "b"}, true, 0},
-		"no room":                              {allWell, room(0), room(0), []string{"a"}, []string{"a", "a", "a"}, false, 2},
-		"room further away only":               {allWell, room(0), room(1), []string{"a"}, []string{"a", "c"}, true, 0},
+		"fails at home":                        {allWell, room(1), room(1), down, []string{"a", "b"}, true, 0},
+		"no room":                              {allWell, room(0), room(0), down, []string{"a", "a", "a"}, false, 2},
+		"room further away only":               {allWell, room(0), room(1), down, []string{"a", "c"}, true, 0},
 		"fails there too":                      {allWell, room(1), room(1), []string{"a", "b"}, []string{"a", "b"}, false, 0},
 		"dimmed at home":                       {dimmed, room(1), room(1), nil, []string{"b"}, true, 0},
 		"dimmed at home, no room":              {dimmed, room(0), room(0), nil, nil, false, 0},
 		"dimmed at home, fails there":          {dimmed, room(1), room(1), []string{"b"}, []string{"b"}, false, 0},
-		"retries are off at home":              {off, room(1), room(1), []string{"a"}, []string{"a", "b"}, true, 0},
-		"retries are off at home, and no room": {off, room(0), room(0), []string{"a"}, []string{"a"}, false, 0},
-		"the room is dimmed by now":            {allWell, dimmed, room(1), []string{"a"}, []string{"a", "c"}, true, 0},
+		"retries are off at home":              {off, room(1), room(1), down, []string{"a", "b"}, true, 0},
+		"retries are off at home, and no room": {off, room(0), room(0), down, []string{"a"}, false, 0},
+		"the room is dimmed by now":            {allWell, dimmed, room(1), down, []string{"a", "c"}, true, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c, s := inCluster("a", "b", "c")
-				c.Retry.BaseDelay, c.Budget = time.Second, retry.BudgetConfig{Ratio: -1, Burst: 10}
-				var from, to string
-				c.Hooks.Diverted = func(_ context.Context, _, f, t string) { from, to = f, t }
-				g := group(t, c)
-				advise(s, "a", tc.a)
-				advise(s, "b", tc.b)
-				advise(s, "c", tc.c)
-				before := g.Explain().BudgetTokens
-				start := time.Now()
-				went, err := call(t, g, tc.down...)
-				if !slices.Equal(went, tc.went) || (err == nil) != tc.ok {
-					t.Errorf("went to %q: %v; want %q, well %v", went, err, tc.went, tc.ok)
-				}
-				if spent := before - g.Explain().BudgetTokens; spent != tc.tokens && tc.a.Mode != coord.RetryNone {
-					t.Errorf("%v tokens spent, want %v", spent, tc.tokens)
-				}
-				diverted := slices.Contains(went, "b") || slices.Contains(went, "c")
-				if diverted && (time.Since(start) > 0 || from != "a" || to != went[len(went)-1]) || !diverted && from != "" {
-					t.Errorf("diverted from %q to %q after %v", from, to, time.Since(start))
-				}
-				var open *breaker.OpenError
-				if len(tc.went) == 0 && !errors.As(err, &open) {
-					t.Errorf("refused by %v", err)
-				}
-				if len(tc.went) > 0 && !tc.ok {
-					var e *retry.Error
-					if !errors.As(err, &e) || e.Attempts != len(tc.went) {
-						t.Errorf("failed with %v", err)
-					}
-				}
-			})
+			synctest.Test(t, func(t *testing.T) { d.check(t, func(*failover.Config) {}) })
+		})
+	}
+}
+
+// What fails at an endpoint that the cluster has found to be in trouble goes to
+// another of its tier that has room; where the cluster finds nothing amiss a retry
+// pays.
+func TestSiblingsTakeOver(t *testing.T) {
+	dimmed, off, down := heard(dimmedOut), heard(retriesOff), []string{"a"}
+	for name, d := range map[string]diversion{
+		"all is well":                {allWell, room(1), room(1), down, []string{"a", "b"}, true, 1},
+		"in trouble":                 {off, room(1), room(1), down, []string{"a", "b"}, true, 0},
+		"in trouble, room at c":      {off, room(0), room(1), down, []string{"a", "c"}, true, 0},
+		"in trouble, no room":        {off, room(0), room(0), down, []string{"a"}, false, 0},
+		"dimmed":                     {dimmed, room(1), room(1), down, []string{"b"}, true, 0},
+		"dimmed, no room":            {dimmed, room(0), room(0), down, nil, false, 0},
+		"in trouble, b is as well":   {off, dimmed, room(1), down, []string{"a", "c"}, true, 0},
+		"in trouble, all the others": {off, dimmed, dimmed, down, []string{"a"}, false, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { d.check(t, siblings) })
 		})
 	}
 }
@@ -303,48 +336,6 @@ func TestDivertedCallIsRefusedByAHalfOpenBreaker(t *testing.T) {
 				close(answer)
 				if err := <-done; err != nil {
 					t.Error(err)
-				}
-			})
-		})
-	}
-}
-
-// What fails at an endpoint that the cluster has found to be in trouble goes to
-// another of its tier that has room, at once and at no cost; where the cluster finds
-// nothing amiss a retry pays.
-func TestSiblingsTakeOver(t *testing.T) {
-	off := retriesOff
-	off.Fresh, off.Lately = 3, true
-	dimmed := dimmedOut
-	dimmed.Fresh, dimmed.Lately = 3, true
-	for name, tc := range map[string]struct {
-		a, b, c coord.Advice
-		went    []string
-		ok      bool
-		tokens  float64 // spent
-	}{
-		"all is well":                {allWell, room(1), room(1), []string{"a", "b"}, true, 1},
-		"in trouble":                 {off, room(1), room(1), []string{"a", "b"}, true, 0},
-		"in trouble, room at c":      {off, room(0), room(1), []string{"a", "c"}, true, 0},
-		"in trouble, no room":        {off, room(0), room(0), []string{"a"}, false, 0},
-		"dimmed":                     {dimmed, room(1), room(1), []string{"b"}, true, 0},
-		"dimmed, no room":            {dimmed, room(0), room(0), nil, false, 0},
-		"in trouble, b is as well":   {off, dimmed, room(1), []string{"a", "c"}, true, 0},
-		"in trouble, all the others": {off, dimmed, dimmed, []string{"a"}, false, 0},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c, s := inCluster("a", "b", "c")
-				siblings(&c)
-				c.Budget = retry.BudgetConfig{Ratio: -1, Burst: 10}
-				g := group(t, c)
-				advise(s, "a", tc.a)
-				advise(s, "b", tc.b)
-				advise(s, "c", tc.c)
-				before := g.Explain().BudgetTokens
-				wants(t, g, tc.ok, tc.went, "a")
-				if spent := before - g.Explain().BudgetTokens; spent != tc.tokens && tc.a.Mode != coord.RetryNone {
-					t.Errorf("%v tokens spent, want %v", spent, tc.tokens)
 				}
 			})
 		})

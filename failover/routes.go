@@ -20,7 +20,8 @@ type routes struct {
 	home    []int     // indexes of the first tier that is not drained,
 	away    []int     // and of the rest
 	homes   uint64    // the same as bits
-	weights []float64 // parallel to home
+	weights []float64 // parallel to home,
+	weight  float64   // and all together
 	spills  bool      // there is somewhere else to turn, and a cluster
 
 	// While an endpoint is being drained: the routes before, and since when. They may
@@ -71,6 +72,7 @@ func newRoutes(zone string, targets []*target) *routes {
 			w = 1
 		}
 		r.weights = append(r.weights, w)
+		r.weight += w
 	}
 	return r
 }
@@ -91,10 +93,13 @@ func (r *routes) draw(skip uint64) (drawn int) {
 	if len(r.home) == 1 {
 		return 0
 	}
-	sum := 0.0
-	for k, i := range r.home {
-		if skip&(1<<i) == 0 {
-			sum += r.weights[k]
+	sum := r.weight
+	if skip != 0 {
+		sum = 0
+		for k, i := range r.home {
+			if skip&(1<<i) == 0 {
+				sum += r.weights[k]
+			}
 		}
 	}
 	x := rand.Float64() * sum

@@ -194,7 +194,7 @@ func TestEvidence(t *testing.T) {
 // not fade with them.
 func TestWellNeedsTwo(t *testing.T) {
 	fine, failing := closed, closed
-	fine.Outcomes, fine.Failures = 40, 20
+	fine.Outcomes, fine.Failures, fine.Window = 40, 20, 500*time.Millisecond
 	failing.Outcomes, failing.Failures = 40, 21
 	for _, tc := range []struct {
 		rows []wire.VerdictRow
@@ -214,7 +214,7 @@ func TestWellNeedsTwo(t *testing.T) {
 		s.wait(20 * time.Second)
 		want := time.Duration(0)
 		if tc.want {
-			want = at
+			want = at - fine.Window
 		}
 		if s.advice.Well != want {
 			t.Errorf("%+v: well as of %v, want %v", tc.rows, s.advice.Well, want)

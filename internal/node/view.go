@@ -221,7 +221,7 @@ func (v *view) well(fresh []held) time.Duration {
 		if h.row.Outcomes == 0 || h.row.Failures > h.row.Outcomes/2 {
 			continue
 		}
-		if at := h.asOf; at > first {
+		if at := h.asOf - h.row.Window; at > first { // all of them have ended since
 			first, second = at, first
 		} else {
 			second = max(second, at)

@@ -1,8 +1,9 @@
-// Package plan decides how much of what fails in one zone may go to another. It
+// Package plan decides how much of what fails at one endpoint may go to another. It
 // is pure: what the reports of a service add up to goes in, tick by tick, and for
-// each pair of a zone and an endpoint elsewhere one number comes out, sigma: the
-// chance that a request of that zone which failed or was dimmed at home may make
-// one final attempt there. First tries are never moved.
+// each pair of a zone and an endpoint one number comes out, sigma: the chance that a
+// request of that zone which failed or was dimmed at home may make one final attempt
+// there. Where the zone has several endpoints at home, siblings, that is also for a
+// sibling of one in trouble. First tries are never moved.
 //
 //	sigma = spare / need
 //
@@ -21,12 +22,15 @@
 //     the last three seconds gets nothing.
 //  4. Sigma falls at once and rises slowly where it rises above what the whole
 //     demand of the zone would make of the spare.
-//  5. Everything is bounded: MaxZones zones, coord.MaxEndpoints endpoints.
+//  5. What is well has nothing diverted to its siblings: retries turn to them anyhow.
+//     Only of siblings in trouble and of other zones is there a need.
+//  6. Everything is bounded: MaxZones zones, coord.MaxEndpoints endpoints.
 //
 // # Rejected alternatives
 //
 // A panic threshold forbids the very failover one wants. A hold-down and flap
 // damping keep help away that is needed, and what flaps is bounded by the spare
-// anyway. A limit on how fast routes change, and a token bucket for what is
+// anyway. To let nothing go to siblings but what the budget pays for leaves a fleet
+// that is coordinated worse off than one whose breakers are alone. A limit on how fast routes change, and a token bucket for what is
 // diverted, cost goodput and bounded nothing that sigma does not.
 package plan

@@ -99,8 +99,8 @@ type zone struct {
 	demand float64 // first tries a second
 	memory float64 // of demand
 
-	heard   time.Duration // when anybody of it was heard of last
-	tripped bool          // an endpoint that it is at home at is not well
+	heard time.Duration // when anybody of it was heard of last
+	ill   int           // endpoints that it is at home at and that are not well
 }
 
 type endpoint struct {

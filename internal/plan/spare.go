@@ -25,7 +25,7 @@ func (p *Plan) spare(e *endpoint) float64 {
 func (p *Plan) share(sec float64) {
 	troubled := 0
 	for _, z := range p.zones {
-		if z.tripped = p.isTripped(z, nil); z.tripped {
+		if z.ill = p.ill(z); z.ill > 0 {
 			troubled++
 		}
 	}
@@ -57,10 +57,13 @@ func (p *Plan) share(sec float64) {
 // endpoints that the zone is at home at, nothing but what another one of them has
 // failed, for where all is well retries turn to it anyhow.
 func (p *Plan) mayDivert(z *zone, e *endpoint, trouble bool) bool {
-	if e.isHome(z) {
-		return p.isTripped(z, e)
+	switch {
+	case !e.isHome(z):
+		return z.ill > 0 || !trouble
+	case e.health == Well:
+		return z.ill > 0
 	}
-	return z.tripped || !trouble
+	return z.ill > 1
 }
 
 // need is what may come to an endpoint from where it is at home.
@@ -103,13 +106,12 @@ func (p *Plan) elsewhere(z *zone, e *endpoint, ill bool) (sum float64) {
 	return sum
 }
 
-// isTripped reports whether an endpoint that a zone is at home at is not well, other
-// than a certain one.
-func (p *Plan) isTripped(z *zone, but *endpoint) bool {
+// ill counts the endpoints that a zone is at home at and that are not well.
+func (p *Plan) ill(z *zone) (n int) {
 	for _, e := range p.endpoints {
-		if e != but && e.health != Well && e.isHome(z) {
-			return true
+		if e.health != Well && e.isHome(z) {
+			n++
 		}
 	}
-	return false
+	return n
 }

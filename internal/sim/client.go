@@ -76,7 +76,8 @@ type Env struct {
 
 	member  *Member
 	service int
-	homes   []int // the endpoints that first tries go to
+	homes   []int // the endpoints that first tries go to,
+	away    []int // and the others
 }
 
 // Strategy is a way of calling, with its name as tables print it.

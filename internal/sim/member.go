@@ -78,9 +78,10 @@ func (m *Member) start(w *World) {
 	}
 	m.clients = nil
 	for _, s := range w.services {
+		homes, away := m.tiers(s)
 		m.clients = append(m.clients, w.cfg.Strategy.New(w.now, Env{
-			Member: m.Index, Endpoints: len(s.Servers), Home: m.home(s), homes: m.homes(s), Timeout: w.cfg.Timeout,
-			Rand: w.clientRand, member: m, service: s.index,
+			Member: m.Index, Endpoints: len(s.Servers), Home: m.home(s), Timeout: w.cfg.Timeout,
+			Rand: w.clientRand, member: m, service: s.index, homes: homes, away: away,
 		}))
 	}
 }
@@ -116,14 +117,16 @@ func (m *Member) home(s *Service) int {
 	return 0
 }
 
-// homes are the endpoints that the member's first tries go to.
-func (m *Member) homes(s *Service) (l []int) {
+// tiers are the endpoints that the member's first tries go to, and the others.
+func (m *Member) tiers(s *Service) (homes, away []int) {
 	for i := range s.Servers {
 		if m.isHome(s, i) {
-			l = append(l, i)
+			homes = append(homes, i)
+		} else {
+			away = append(away, i)
 		}
 	}
-	return l
+	return homes, away
 }
 
 func (m *Member) isHome(s *Service, endpoint int) bool {

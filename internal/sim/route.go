@@ -9,16 +9,9 @@ import (
 )
 
 // home draws the endpoint for a first try.
-func (c *ours) home() int {
-	if l := c.env.homes; len(l) > 1 {
-		return l[c.rand.IntN(len(l))]
-	}
-	return c.env.Home
-}
+func (c *ours) home() int { return c.env.homes[c.shift(0)] }
 
-func (c *ours) isHome(at int) bool {
-	return at == c.env.Home || slices.Contains(c.env.homes, at)
-}
+func (c *ours) isHome(at int) bool { return slices.Contains(c.env.homes, at) }
 
 // elsewhere finds an endpoint that takes what failed or was dimmed at home: the
 // nearest, by lot, once a call; another one at home only where the cluster acts.
@@ -27,6 +20,9 @@ func (c *ours) elsewhere(now time.Duration, t *ticket) bool {
 		return false
 	}
 	c.eps[t.home].Needed(0)
+	if !slices.ContainsFunc(c.eps, func(e *coord.Endpoint) bool { return e.Advice().Sigma > 0 }) {
+		return false // before anything is drawn: who hears nobody draws as one without a cluster
+	}
 	siblings, shift := c.eps[t.home].Advice().InForce(), c.shift(1<<t.home)
 	for i := range c.eps {
 		at := c.nearest(i, shift)
@@ -89,19 +85,14 @@ func (c *ours) shift(skip uint64) (drawn int) {
 	return drawn
 }
 
-// nearest is the i-th nearest endpoint: home, then the others as configured. (Where
-// there are some at home, they are the first ones configured.)
+// nearest is the i-th nearest endpoint: those at home from where the shift is, then
+// the others as configured.
 func (c *ours) nearest(i, shift int) int {
-	if l := c.env.homes; i < len(l) && len(l) > 1 {
-		return l[(i+shift)%len(l)]
+	if n := len(c.env.homes); i >= n {
+		return c.env.away[i-n]
+	} else {
+		return c.env.homes[(i+shift)%n]
 	}
-	switch {
-	case i == 0:
-		return c.env.Home
-	case i <= c.env.Home:
-		return i - 1
-	}
-	return i
 }
 
 // stays reports whether what fails stays at home but for what the stewards say: they

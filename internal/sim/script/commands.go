@@ -86,6 +86,9 @@ func setupCommands() []command {
 		// Zones have an endpoint each, and share the members; it is the
 		// endpoint of the first that suffers from faults.
 		{name: "zones", form: form(number("K", 1, 8)), setup: func(r *run, l *Line) { r.config.Zones = int(l.N) }},
+		// So many endpoints a zone has, which share its first tries; it is the
+		// first of the first that suffers.
+		{name: "tier", form: form(number("K", 1, 8)), setup: func(r *run, l *Line) { r.tier, r.service.Even = int(l.N), true }},
 		{name: "workers", form: form(number("N", 1, 1000)), setup: func(r *run, l *Line) { r.server.Workers = int(l.N) }},
 		{name: "queue", form: form(number("N", 1, 1e6)), setup: func(r *run, l *Line) { r.server.Queue = int(l.N) }},
 		{name: "work", form: form(choice("constant", "exponential", "bimodal")), setup: func(r *run, l *Line) {

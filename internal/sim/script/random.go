@@ -136,6 +136,9 @@ func (d *draw) setup() {
 	if zones > 1 {
 		d.say(Line{Name: "zones", N: uint64(zones)})
 	}
+	if d.aside.IntN(8) == 0 {
+		d.say(Line{Name: "tier", N: uint64(2 + d.aside.IntN(2))})
+	}
 	if !d.healthy {
 		d.endpoint()
 	}

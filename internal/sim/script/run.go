@@ -48,6 +48,7 @@ type run struct {
 	config  sim.Config
 	service sim.ServiceConfig
 	server  sim.ServerConfig // of each endpoint
+	tier    int              // endpoints a zone, 0 is one
 	loaded  bool             // the script says what the load is
 	budget  string           // one of the words below; "" is elastic
 	joins   int              // that the script holds
@@ -155,14 +156,15 @@ func (r *run) start() {
 	if r.w != nil {
 		return
 	}
-	zones := max(r.config.Zones, 1)
-	for i := range zones {
+	for zone := range max(r.config.Zones, 1) {
 		e := r.server
-		e.Zone = i
-		r.service.Servers = append(r.service.Servers, e)
+		e.Zone = zone
+		for range max(r.tier, 1) {
+			r.service.Servers = append(r.service.Servers, e)
+		}
 	}
 	if !r.loaded {
-		r.service.Load = .8 * r.server.Capacity * float64(zones)
+		r.service.Load = .8 * r.server.Capacity * float64(len(r.service.Servers))
 	}
 	r.config.Services = []sim.ServiceConfig{r.service}
 	if r.config.Strategy.New == nil {

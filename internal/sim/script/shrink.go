@@ -111,7 +111,7 @@ func lessen(l Line) (ls []Line) {
 		}
 	}
 	switch l.Name {
-	case "members", "zones", "workers":
+	case "members", "zones", "tier", "workers":
 		if l.N > 1 {
 			with(func(m *Line) { m.N /= 2 })
 			with(func(m *Line) { m.N-- })
