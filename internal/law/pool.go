@@ -102,10 +102,13 @@ func scale(limit, total float64) float64 {
 // be. The CUSUM steps come from all reporters, each clipped.
 func (s *Steward) tick(now time.Duration) (t pooled) {
 	var timeouts, demands, outcomes, retries []float64
-	active := 0
+	active, home := 0, 0
 	for _, r := range s.order {
 		if now-r.at < freshReport {
 			t.present++
+			if !r.row.Place.Away {
+				home++
+			}
 			if r.row.Timeout > 0 {
 				timeouts = append(timeouts, r.row.Timeout.Seconds())
 			}
@@ -124,11 +127,16 @@ func (s *Steward) tick(now time.Duration) (t pooled) {
 			continue
 		}
 		active++
-		demands = append(demands, r.demand)
+		if home == 0 || !r.row.Place.Away { // who diverts calls here says nothing of what others want
+			demands = append(demands, r.demand)
+		}
 		outcomes = append(outcomes, n)
 		retries = append(retries, r.retries)
 	}
-	demandMax := clampDemand(demands, t.present, s.demand.value*Tick.Seconds())
+	if home == 0 {
+		home = t.present
+	}
+	demandMax := clampDemand(demands, home, s.demand.value*Tick.Seconds())
 	outcomeMax, retryMax := clampAt(outcomes), clampAt(retries)
 
 	var busiest *reporter

@@ -33,23 +33,20 @@ type ZoneTraffic struct {
 func (s *Steward) Traffic() *Traffic { return &s.traffic }
 
 // flow works out the tick's traffic. Reporters are clamped as elsewhere: attempts
-// at clampAt of their own, demand and need at that of demand, successes by the
-// scale of outcomes. A zone is at home here if half of its reporters say so, or two
+// at clampAt of those of members who are at home here, or are not; demand and need at
+// that of demand, successes by the scale of outcomes. A zone is at home here if half of its reporters say so, or two
 // of them: where it is, nothing is diverted, which one voice is not to bring about.
 func (s *Steward) flow(demandMax float64) {
 	t := &s.traffic
 	*t = Traffic{Zones: t.Zones[:0]}
-	sent, capacities := s.scratch[:0], []float64(nil)
-	for _, r := range s.order {
-		if r.sent > 0 {
-			sent = append(sent, r.sent)
-		}
-	}
-	sentMax := clampAt(sent)
-	s.scratch = sent[:0]
+	capacities := []float64(nil)
+	homeMax, awayMax := s.sentMax(false), s.sentMax(true)
 	for _, r := range s.order {
 		place := &r.row.Place
-		n := min(r.sent, sentMax)
+		n := min(r.sent, homeMax)
+		if place.Away {
+			n = min(r.sent, awayMax)
+		}
 		t.Attempts += n
 		t.OK += r.ok
 		t.Strained += min(r.strained, r.ok)
@@ -77,6 +74,18 @@ func (s *Steward) flow(demandMax float64) {
 			z.Demand, z.Need = 0, 0
 		}
 	}
+}
+
+// sentMax is the clamp of what members sent who are at home here, or are not.
+func (s *Steward) sentMax(away bool) float64 {
+	sent := s.scratch[:0]
+	for _, r := range s.order {
+		if r.sent > 0 && r.row.Place.Away == away {
+			sent = append(sent, r.sent)
+		}
+	}
+	s.scratch = sent[:0]
+	return clampAt(sent)
 }
 
 // zone returns a zone's part, making it if there is room; if there is none what is

@@ -47,6 +47,43 @@ func TestTraffic(t *testing.T) {
 	}
 }
 
+// TestDivertersClampNobody: many members that divert a little to an endpoint do not make
+// what the few want who are at home there look exaggerated; nor do the few at home,
+// who want much, let those who divert say what they like.
+func TestDivertersClampNobody(t *testing.T) {
+	for _, home := range []int{1, 2, 6} {
+		b := newBench(t, home+14)
+		for i, m := range b.members {
+			m.row.Place = coord.Place{Zone: "b"}
+			if i >= home {
+				m.row.Place = coord.Place{Zone: "a", Away: true}
+			}
+		}
+		for range 40 {
+			for i, m := range b.members {
+				n := uint64(1)
+				switch {
+				case i < home:
+					n = 20
+					m.see(load{ok: int(n), latency: healthy})
+				case i == home:
+					n = 1_000
+				}
+				m.row.Flow.Sent += n
+			}
+			b.tick()
+		}
+		x := b.s.Traffic()
+		wants := 0.
+		for _, z := range x.Zones {
+			wants += z.Demand
+		}
+		if n := float64(20 * home); wants != n || x.Attempts < n+13 || x.Attempts > n+13+4 {
+			t.Errorf("%d at home want %v and send %v with those who divert; want %v and up to %v", home, wants, x.Attempts, n, n+17)
+		}
+	}
+}
+
 // TestHomeByVoices: where a zone is at home is said by half of those who speak for
 // it, or by two.
 func TestHomeByVoices(t *testing.T) {
