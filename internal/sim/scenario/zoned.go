@@ -59,10 +59,15 @@ func zoned(zones int) []Scenario {
 		Scenario{ID: "F4", Title: "zone A is a black hole for 60 s and comes back at 30 %, full after another 60 s", Lasts: minute, fault: coldAfter(minute)},
 		Scenario{ID: "F5f", Title: "30 % errors in all zones for 60 s, fast", Lasts: minute, fault: everywhere(.3, sim.Rejected, minute)},
 		Scenario{ID: "F5s", Title: "all zones have 40 % of their capacity for 60 s", Lasts: minute, fault: allAt(.4, minute)},
-		Scenario{ID: "F6", Title: "zone A refuses for 60 s, and B is a black hole in the last 30 s of it", Lasts: minute, fault: func(r *run) {
+		Scenario{ID: "F6", Title: "zone A refuses for 60 s, and B refuses for 20 s of it", Lasts: minute, fault: func(r *run) {
 			refuse(minute)(r)
-			r.at(30*time.Second, func() { r.Service(0).Servers[1].Fate = always(sim.Swallowed) })
-			r.at(minute, func() { r.Service(0).Servers[1].Fate = nil })
+			r.at(minute/2, func() { r.Service(0).Servers[1].Fate = always(sim.Rejected) })
+			r.at(minute/2+20*time.Second, func() { r.Service(0).Servers[1].Fate = nil })
+		}},
+		Scenario{ID: "F6b", Title: "zone A refuses for 60 s, and B is a black hole for 20 s of it", Lasts: minute, fault: func(r *run) {
+			refuse(minute)(r)
+			r.at(minute/2, func() { r.Service(0).Servers[1].Fate = always(sim.Swallowed) })
+			r.at(minute/2+20*time.Second, func() { r.Service(0).Servers[1].Fate = nil })
 		}},
 		Scenario{ID: "F7z", Title: "F1r while the gossip is split by zones", Lasts: minute, fault: func(r *run) {
 			refuse(minute)(r)
