@@ -99,9 +99,8 @@ type Config struct {
 	// tries faster, each 1 to 5 s. Default: 30 s. Negative: only at Join.
 	RejoinInterval time.Duration
 
-	transport memberlist.Transport // instead of sockets, for tests
-	resolver  resolver             // instead of the system's, for tests
-	tape      *node.Tape           // records the node, for tests
+	resolver resolver   // instead of the system's, for tests
+	tape     *node.Tape // records the node, for tests
 }
 
 // ConfigError is one fault of a Config.

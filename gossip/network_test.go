@@ -3,6 +3,7 @@ package gossip
 import (
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"github.com/hashicorp/memberlist"
 
 	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/links"
 )
 
 // network joins members by channels, with latency and loss, for bubbles of
@@ -144,9 +146,10 @@ func launch(t *testing.T, n int, seed uint64) *fleet {
 	})
 	for i := range n {
 		addr := fmt.Sprintf("10.0.0.%d:7960", i+1)
-		m, err := Join(t.Context(), Config{
+		over := func(string, int, *log.Logger) (memberlist.Transport, int, error) { return f.net.port(addr), 7960, nil }
+		m, err := Join(links.With(t.Context(), over), Config{
 			Cluster: "test", Bind: addr, AllowPlaintext: true, Seeds: []string{"10.0.0.1:7960", "10.0.0.2:7960"},
-			JoinTimeout: -1, Logger: slog.New(slog.DiscardHandler), transport: f.net.port(addr),
+			JoinTimeout: -1, Logger: slog.New(slog.DiscardHandler),
 		})
 		if err != nil {
 			t.Fatal(err)

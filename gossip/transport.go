@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/memberlist"
+
+	"github.com/murmuration-go/murmuration/internal/links"
 )
 
 // transport stands between memberlist and its transport. It turns packets of
@@ -36,24 +38,20 @@ type transport struct {
 
 var _ memberlist.NodeAwareTransport = (*transport)(nil)
 
-// newTransport listens at bind, or takes the injected transport. The second
-// result is the port that is listened on.
-func newTransport(c Config, bind bindAddr, logger *log.Logger) (*transport, uint16, error) {
-	inner, port := c.transport, bind.port
-	if inner == nil {
-		host := ""
-		if bind.addr.IsValid() {
-			host = bind.addr.String()
-		}
-		nt, err := listen(host, int(bind.port), logger)
-		if err != nil {
-			return nil, 0, err
-		}
-		inner, port = nt, uint16(nt.GetAutoBindPort())
+// newTransport listens at bind, by what ctx says. The second result is the port that
+// is listened on.
+func newTransport(ctx context.Context, label string, bind bindAddr, logger *log.Logger) (*transport, uint16, error) {
+	host := ""
+	if bind.addr.IsValid() {
+		host = bind.addr.String()
+	}
+	inner, port, err := links.Open(ctx, host, int(bind.port), logger)
+	if err != nil {
+		return nil, 0, err
 	}
 	t := &transport{
 		inner:   inner,
-		label:   c.Cluster,
+		label:   label,
 		packets: make(chan *memberlist.Packet, 64),
 		streams: make(chan net.Conn),
 		stop:    make(chan struct{}),
@@ -61,25 +59,7 @@ func newTransport(c Config, bind bindAddr, logger *log.Logger) (*transport, uint
 	}
 	t.ctx, t.end = context.WithCancel(context.Background())
 	t.done.Go(t.pump)
-	return t, port, nil
-}
-
-// listen opens the sockets. A free port for TCP may be taken for UDP, so a free
-// one is looked for several times.
-func listen(host string, port int, logger *log.Logger) (nt *memberlist.NetTransport, err error) {
-	tries := 1
-	if port == 0 {
-		tries = 10
-	}
-	for range tries {
-		nt, err = memberlist.NewNetTransport(&memberlist.NetTransportConfig{
-			BindAddrs: []string{host}, BindPort: port, Logger: logger,
-		})
-		if err == nil {
-			return nt, nil
-		}
-	}
-	return nil, err
+	return t, uint16(port), nil
 }
 
 // pump passes on what comes in. Once ctx has ended it throws everything away,
