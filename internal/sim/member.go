@@ -40,7 +40,8 @@ type Member struct {
 	offset  time.Duration // of its clock
 	rate    float64       // of its clock
 	lies    lies
-	island  int // its side of a partition
+	island  int           // its side of a partition
+	givenUp time.Duration // by the other side
 }
 
 func (w *World) add() *Member {
