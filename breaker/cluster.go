@@ -28,9 +28,9 @@ func (b *Breaker) Needed() { b.shared.Needed(spread(coord.Now())) }
 // and acts on it.
 func (b *Breaker) InTrouble() bool { return b.shared.Advice().InForce() }
 
-// Coordinated reports whether the cluster can be expected to act on what is seen
-// of this endpoint: two of its stewards are heard, or were until a moment ago.
-func (b *Breaker) Coordinated() bool { return b.shared.Advice().Lately }
+// Planned reports whether what fails elsewhere may come to this endpoint as Takes has
+// it only: two of its stewards are heard, or were less than 45 s ago.
+func (b *Breaker) Planned() bool { return b.shared.Advice().Planned }
 
 // OwnPath reports whether it is this member's own path to the endpoint that is
 // broken: the breaker is not closed, and as two stewards have seen since it opened,

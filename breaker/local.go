@@ -104,7 +104,7 @@ func (l *local) readyToTrip(n gobreaker.Counts) bool {
 	if l.forced || l.wary.Load() {
 		return true
 	}
-	coordinated := l.b.Coordinated()
+	coordinated := l.b.shared.Advice().Lately
 	ratio := l.b.config.FailureRatio
 	if coordinated {
 		ratio = max(ratio, ownPath)

@@ -157,7 +157,7 @@ func (r *routes) instead(tried, passed uint64, err error) int {
 	if e, ok := err.(*breaker.OpenError); ok && e.Source != breaker.SourceLocal && !e.Retry {
 		return -1
 	}
-	stay, drawn := r.spills && r.coordinated() && !r.ownPath(), r.draw(tried|passed)
+	stay, drawn := r.spills && r.planned() && !r.ownPath(), r.draw(tried|passed)
 	for _, skip := range []uint64{tried | passed, passed} {
 		for k := range r.targets {
 			i := r.nearest(k, drawn)

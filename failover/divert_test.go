@@ -71,7 +71,7 @@ func (d diversion) check(t *testing.T, arrange func(*failover.Config)) {
 
 // heard is advice by three stewards that are heard.
 func heard(a coord.Advice) coord.Advice {
-	a.Fresh, a.Lately = 3, true
+	a.Fresh, a.Lately, a.Planned = 3, true, true
 	return a
 }
 
@@ -280,7 +280,7 @@ func TestNeedIsCountedOnceACall(t *testing.T) {
 // been none.
 func TestDivertedCallIsRefusedByAHalfOpenBreaker(t *testing.T) {
 	dimmed := dimmedOut
-	dimmed.Fresh, dimmed.Lately = 3, true
+	dimmed.Fresh, dimmed.Lately, dimmed.Planned = 3, true, true
 	for name, tc := range map[string]struct {
 		a, c coord.Advice
 		went []string

@@ -89,7 +89,7 @@ func advise(s *coord.Service, endpoint string, a coord.Advice) {
 var (
 	dimmedOut  = coord.Advice{Mode: coord.RetryNone, Source: coord.SourceCluster}
 	retriesOff = coord.Advice{Phi: coord.PhiFull, Mode: coord.RetryNone, Source: coord.SourceCluster}
-	allWell    = coord.Advice{Phi: coord.PhiFull, Fresh: 3, Lately: true}
+	allWell    = coord.Advice{Phi: coord.PhiFull, Fresh: 3, Lately: true, Planned: true}
 )
 
 // state is what Explain says of an endpoint.

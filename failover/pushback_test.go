@@ -14,7 +14,7 @@ import (
 )
 
 func alone(d time.Duration) coord.Advice {
-	return coord.Advice{Phi: coord.PhiFull, Fresh: 3, Lately: true, Until: coord.Now() + d}
+	return coord.Advice{Phi: coord.PhiFull, Fresh: 3, Lately: true, Planned: true, Until: coord.Now() + d}
 }
 
 // Retries wait as long as the endpoint that they go to is to be let alone, and go

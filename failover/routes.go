@@ -133,7 +133,7 @@ func (r *routes) nearest(k, drawn int) int {
 // the nearest one not yet tried.
 func (r *routes) next(tried uint64) (int, retry.Route) {
 	off := retry.Route{Mode: retry.ModeNone}
-	stay, drawn := r.spills && r.coordinated() && !r.ownPath(), r.draw(tried)
+	stay, drawn := r.spills && r.planned() && !r.ownPath(), r.draw(tried)
 	for _, pass := range []struct{ alone, again bool }{{false, false}, {false, true}, {true, false}, {true, true}} {
 		for k := range r.targets {
 			i := r.nearest(k, drawn)
@@ -154,11 +154,10 @@ func (r *routes) next(tried uint64) (int, retry.Route) {
 	return -1, off
 }
 
-// coordinated reports whether the cluster can be expected to act on what is seen at
-// home.
-func (r *routes) coordinated() bool {
+// planned reports whether there is a plan for what fails at home.
+func (r *routes) planned() bool {
 	for _, i := range r.home {
-		if r.targets[i].breaker.Coordinated() {
+		if r.targets[i].breaker.Planned() {
 			return true
 		}
 	}

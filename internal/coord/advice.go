@@ -14,12 +14,13 @@ type Advice struct {
 
 	// Fresh is the number of stewards whose verdict is fresh. Lately says that
 	// there were two of late: stewards change, and until the new ones have spoken
-	// nobody is to run elsewhere. Well is about the local time as of which two
-	// have seen most attempts succeed, 0 if never: that stewards find nothing
-	// amiss may as well mean that they have seen nothing.
-	Fresh  int
-	Lately bool
-	Well   time.Duration
+	// nobody is to act on its own. Planned says so of a longer while: what fails
+	// at home goes elsewhere by Sigma only. Well is about the local time as of
+	// which two have seen most attempts succeed, 0 if never: that stewards find
+	// nothing amiss may as well mean that they have seen nothing.
+	Fresh           int
+	Lately, Planned bool
+	Well            time.Duration
 
 	// Tag numbers the span of time during which Phi was unchanged; it grows
 	// by one whenever Phi changes. Era grows by one whenever advice stops

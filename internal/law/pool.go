@@ -9,14 +9,15 @@ import (
 
 // reporter is what a steward keeps of one member.
 type reporter struct {
-	name   string
-	origin wire.Origin // of row
-	row    wire.ReportRow
-	heard  time.Duration // when row came
-	moved  time.Duration // when its totals last differed from those before
-	at     time.Duration // when it last came with traffic, of now or just before
-	news   bool          // row has come since the last tick
-	failed int           // ticks for which it still counts as failing
+	name    string
+	origin  wire.Origin // of row
+	row     wire.ReportRow
+	heard   time.Duration // when row came
+	counted time.Duration // when the one came that was counted last
+	moved   time.Duration // when its totals last differed from those before
+	at      time.Duration // when it last came with traffic, of now or just before
+	news    bool          // row has come since the last tick
+	failed  int           // ticks for which it still counts as failing
 
 	seen     coord.Totals // totals already pooled
 	seenFlow coord.Flow
@@ -76,6 +77,26 @@ func (r *reporter) difference(timeout float64) {
 	r.need = sub(flow.Need, before.Need)
 	r.strained = sub(flow.Strained, before.Strained)
 	r.lat = bound(coord.LatencySince(now.OKLatency, was.OKLatency).Seconds(), r.ok, timeout)
+	r.catchUp(r.heard - r.counted)
+	r.counted = r.heard
+}
+
+// catchUp scales down what is told after a gap: where reports were lost, what a member
+// has counted in the meantime did not happen in this tick. It may well have, if it is
+// little, or about what is usual.
+func (r *reporter) catchUp(gap time.Duration) {
+	if gap <= time.Second {
+		return
+	}
+	usual := 2 * Tick.Seconds() / gap.Seconds()
+	part := func(n float64) float64 { return scale(max(4, usual*n), n) }
+	f := part(r.ok + r.slow + r.fast)
+	r.ok, r.lat, r.slow, r.fast, r.strained = r.ok*f, r.lat*f, r.slow*f, r.fast*f, r.strained*f
+	f = part(r.retries)
+	r.retries, r.retriesOK = r.retries*f, r.retriesOK*f
+	r.demand *= part(r.demand)
+	r.sent *= part(r.sent)
+	r.need *= part(r.need)
 }
 
 // fresh is the latency of the tagged successes that are not pooled yet.

@@ -128,7 +128,7 @@ func (s *Steward) Report(now time.Duration, from wire.Origin, row *wire.ReportRo
 			s.reporters[from.Member] = r
 			s.order = append(s.order, r)
 		}
-		r.seenFlow = row.Flow
+		r.seenFlow, r.counted = row.Flow, now
 		r.seen, r.tag, r.mark, r.latencySeen, r.recent, r.moved = row.Totals, row.Tag, row.Tagged, row.Tagged, mean{}, now
 	case !from.Newer(r.origin):
 		return Stale

@@ -84,6 +84,47 @@ func TestDivertersClampNobody(t *testing.T) {
 	}
 }
 
+// TestReportsThatWereLost: what members have counted while the network was split does
+// not happen at once when it is whole again. Who calls seldom is counted in full.
+func TestReportsThatWereLost(t *testing.T) {
+	b := newBench(t, 6)
+	see := func(m *member, n int) {
+		m.see(load{ok: n, latency: healthy})
+		m.row.Flow.Sent += uint64(n)
+		m.row.Flow.Need += uint64(n)
+	}
+	for i := range 200 {
+		b.now += law.Tick
+		for k, m := range b.members {
+			see(m, 10)
+			if k >= 3 || i < 100 || i >= 180 { // three are not heard for 20 s
+				b.report(m)
+			}
+		}
+		b.d = b.s.Step(b.now)
+		x := b.s.Traffic()
+		if z := x.Zones[0]; i >= 180 && (z.Demand > 90 || z.Need > 90 || x.Attempts > 90 || x.OK > 90) {
+			t.Fatalf("%d ticks after the split %v are wanted, %v needed, %v sent, %v well; 60 are usual", i-180, z.Demand, z.Need, x.Attempts, x.OK)
+		}
+	}
+
+	seldom, n := newBench(t, 3), 0.
+	for i := range 400 {
+		seldom.now += law.Tick
+		for k, m := range seldom.members {
+			if i%20 == k { // each 5 s; what has seen no call is not reported
+				see(m, 2)
+				seldom.report(m)
+			}
+		}
+		seldom.s.Step(seldom.now)
+		n += seldom.s.Traffic().Attempts
+	}
+	if n != 3*20*2 {
+		t.Errorf("%v attempts are counted", n)
+	}
+}
+
 // TestHomeByVoices: where a zone is at home is said by half of those who speak for
 // it, or by two.
 func TestHomeByVoices(t *testing.T) {

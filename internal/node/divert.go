@@ -238,6 +238,30 @@ func (v *view) sigma(now time.Duration, fresh []held, amiss bool) coord.Share {
 	return second
 }
 
+// loneSigma is the share for a member that hears its stewards no more: that of the plan,
+// by what is remembered of it, undiminished. If all members were cut off from all others,
+// they would divert together what there was room for.
+func (s *service) loneSigma(endpoint string, v *view) coord.Share {
+	own, elsewhere := 0., 0.
+	for _, z := range v.known.zones {
+		if z.name == v.place.Zone { // siblings are a matter of retries
+			return 0
+		}
+		own += z.wants
+	}
+	for name, other := range s.views {
+		if name == endpoint || !other.own {
+			continue
+		}
+		for _, z := range other.known.zones {
+			if !slices.ContainsFunc(v.known.zones, func(at zoneMemory) bool { return at.name == z.name }) {
+				elsewhere += z.wants
+			}
+		}
+	}
+	return coord.ShareOf(plan.Lone(v.place.Capacity, v.known.good, own, elsewhere))
+}
+
 // amiss reports whether advice is in force on any endpoint that this member uses.
 func (s *service) amiss() bool {
 	for _, v := range s.views {

@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -63,6 +64,61 @@ func TestSigmaIsTheSecondLargest(t *testing.T) {
 	}
 	if other.advice.Sigma != 0 {
 		t.Error("what is another zone's is taken for its own")
+	}
+}
+
+// TestPlanOutlivesStewards: a member that hears its stewards no more follows their plan
+// for a while, by what it remembers of it; and then nothing.
+func TestPlanOutlivesStewards(t *testing.T) {
+	for _, tc := range []struct {
+		capacity, good, own float64
+		want                float64
+	}{
+		{400, 150, 200, 102. / 480}, // usable are 302 of 400
+		{0, 250, 200, 50. / 480},    // what has been borne
+		{0, 150, 200, 0},
+		{4000, 250, 200, 1},
+	} {
+		s := newMember(t)
+		s.samples[0].Endpoints[0].Place = coord.Place{Zone: "z"}
+		s.samples[0].Endpoints = append(s.samples[0].Endpoints, coord.Sample{
+			Endpoint: "f", Phi: coord.PhiFull, Place: coord.Place{Zone: "z", Away: true, Capacity: tc.capacity},
+		})
+		s.tick()
+		var there coord.Advice // at f
+		look := func() {
+			for _, a := range s.out.Advice {
+				if a.Endpoint == "f" {
+					there = a.Advice
+				}
+			}
+		}
+		home, away := closed, closed
+		home.Zones = []wire.ZoneShare{{Name: "z", Memory: 480}}
+		away.Endpoint, away.Good, away.Zones = "f", tc.good, []wire.ZoneShare{{Name: "y", Memory: tc.own}, {Name: "z", Sigma: 3}}
+		for _, name := range s.stewards {
+			s.hear(name, home, away)
+			look()
+		}
+		pass := func(d time.Duration) {
+			for end := s.now + d; s.now < end; {
+				s.tick()
+				look()
+			}
+		}
+		if pass(14 * time.Second); there.Sigma != 3 || !there.Planned {
+			t.Errorf("%+v: what stewards say is not followed: %+v", tc, there)
+		}
+		pass(2 * time.Second)
+		if got := there.Sigma.Float(); math.Abs(got-tc.want) > .004 || !there.Planned || there.Fresh > 0 {
+			t.Errorf("%+v: sigma is %.3f, want %.3f: %+v", tc, got, tc.want, there)
+		}
+		if pass(40 * time.Second); !there.Planned {
+			t.Errorf("%+v: the plan is forgotten too soon", tc)
+		}
+		if pass(5 * time.Second); there.Planned || there.Sigma != 0 {
+			t.Errorf("%+v: the plan is still followed: %+v", tc, there)
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ const (
 	validClosed  = 15 * time.Second
 	holdFor      = 10 * time.Second // the last phi < 1 is kept this long
 	lately       = 5 * time.Second  // stewards who are heard no more are waited for this long
+	planned      = 45 * time.Second // and their plan is followed this long: it may take half a minute until the smaller side of a split has given up the other
 	wellStep     = time.Second      // in which Advice.Well moves on
 )
 
@@ -152,6 +153,9 @@ func (n *Node) advise(now time.Duration) {
 
 func (n *Node) adviseOn(now time.Duration, s *service, endpoint string, v *view) {
 	next := v.next(now, n.roster.Len(), s.amiss())
+	if next.Planned && next.Fresh < 2 {
+		next.Sigma = s.loneSigma(endpoint, v)
+	}
 	was := v.advice
 	next.Tag, next.Era = was.Tag, was.Era
 	if next.Phi != was.Phi {
@@ -197,7 +201,7 @@ func (v *view) next(now time.Duration, members int, amiss bool) coord.Advice {
 		return f[1]
 	}
 	v.l0 = second(func(a, b *wire.VerdictRow) int { return cmp.Compare(a.L0, b.L0) }).row.L0
-	a := coord.Advice{Fresh: n, Lately: true, Well: v.well(f)}
+	a := coord.Advice{Fresh: n, Lately: true, Planned: true, Well: v.well(f)}
 	v.coordinated, v.coordinatedAt = true, now
 	a.Thr = second(func(a, b *wire.VerdictRow) int { return cmp.Compare(a.Thr, b.Thr) }).row.Thr
 	a.Mode = second(func(a, b *wire.VerdictRow) int { return cmp.Compare(b.Mode, a.Mode) }).row.Mode
@@ -239,7 +243,7 @@ func (v *view) well(fresh []held) time.Duration {
 func (v *view) fade(now time.Duration, fresh int) coord.Advice {
 	a := coord.Advice{
 		Phi: coord.PhiFull, Fresh: fresh, Thr: v.advice.Thr, Well: v.advice.Well, Until: notYet(now, v.advice.Until),
-		Lately: v.coordinated && now-v.coordinatedAt < lately,
+		Lately: v.coordinated && now-v.coordinatedAt < lately, Planned: v.coordinated && now-v.coordinatedAt < planned,
 	}
 	if !v.lost {
 		v.lost, v.lostAt, v.heldAt = true, now, v.advice.Phi

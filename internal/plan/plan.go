@@ -13,6 +13,7 @@ const (
 	demandOver = 5.          // seconds over which demand is averaged
 	fastOver   = 1.          // and for those who must not be late
 	loadOver   = 2.5         // and attempts
+	settled    = 1.          // seconds before which a mean may be chance
 	needRise   = .5          // share of the gap that need rises in a tick
 	needHalf   = 5.          // seconds in which it falls by half
 	memoryHalf = 300         // seconds in which remembered demand falls by half
@@ -96,7 +97,7 @@ type Plan struct {
 type zone struct {
 	name string
 
-	demand float64 // first tries a second
+	demand rate    // of first tries
 	memory float64 // of demand
 
 	heard time.Duration // when anybody of it was heard of last
@@ -108,7 +109,7 @@ type endpoint struct {
 	capacity float64
 	health   Health
 
-	load, inflow float64 // attempts a second
+	load, inflow rate    // of attempts
 	good         float64 // load that it has borne with ease
 	m            float64 // share of the spare that is given away
 	ok, strained float64 // in this second
@@ -123,7 +124,7 @@ type endpoint struct {
 type home struct {
 	zone         *zone
 	gone         bool // it is at home elsewhere by now
-	demand, fast float64
+	demand, fast rate
 	need         float64 // a second
 	memory       float64
 }
@@ -155,9 +156,26 @@ func (p *Plan) Step(t Tick) {
 	p.share(sec)
 }
 
-// average moves an exponentially weighted mean over so many seconds.
-func average(mean *float64, rate, over, sec float64) {
-	*mean += (rate - *mean) * (1 - math.Exp(-sec/over))
+// rate is an exponentially weighted mean, a plain one to begin with: what is new is
+// known at once.
+type rate struct{ value, age float64 } // age in seconds
+
+// add moves the mean, over so many seconds.
+func (r *rate) add(now, over, sec float64) {
+	r.age += sec
+	w := 1 - math.Exp(-sec/over)
+	if r.age < over {
+		w = max(w, sec/r.age)
+	}
+	r.value += (now - r.value) * w
+}
+
+// most is what is to be remembered: the mean if it is more, and no mere chance.
+func (r *rate) most(memory float64) float64 {
+	if r.age < settled {
+		return memory
+	}
+	return max(r.value, memory)
 }
 
 // count takes the tick's counts into the means. Endpoints that it does not name are
@@ -177,8 +195,8 @@ func (p *Plan) count(t *Tick, dt time.Duration) {
 			continue
 		}
 		e.capacity, e.health = x.Capacity, x.Health
-		average(&e.load, x.Attempts/sec, loadOver, sec)
-		average(&e.inflow, x.Foreign/sec, loadOver, sec)
+		e.load.add(x.Attempts/sec, loadOver, sec)
+		e.inflow.add(x.Foreign/sec, loadOver, sec)
 		e.ok += x.OK
 		e.strained += x.Strained
 		seen := map[*zone]ZoneTick{}
@@ -198,14 +216,14 @@ func (p *Plan) count(t *Tick, dt time.Duration) {
 			}
 		}
 		for _, h := range e.home {
-			average(&h.demand, seen[h.zone].Demand/sec, demandOver, sec)
-			average(&h.fast, seen[h.zone].Demand/sec, fastOver, sec)
+			h.demand.add(seen[h.zone].Demand/sec, demandOver, sec)
+			h.fast.add(seen[h.zone].Demand/sec, fastOver, sec)
 			if n := seen[h.zone].Need / sec; n > h.need {
 				h.need += needRise * (n - h.need)
 			} else {
 				h.need = n + (h.need-n)*math.Exp2(-sec/needHalf)
 			}
-			h.memory = max(h.demand, h.memory*fade)
+			h.memory = h.demand.most(h.memory * fade)
 		}
 	}
 	for _, z := range p.zones {
@@ -213,8 +231,8 @@ func (p *Plan) count(t *Tick, dt time.Duration) {
 		if told {
 			z.heard = t.Now
 		}
-		average(&z.demand, w.Demand/sec, demandOver, sec)
-		z.memory = max(z.demand, z.memory*fade)
+		z.demand.add(w.Demand/sec, demandOver, sec)
+		z.memory = z.demand.most(z.memory * fade)
 	}
 }
 
@@ -227,7 +245,7 @@ func Faded(demand float64, after time.Duration) float64 {
 func (e *endpoint) own() (memory, fast float64) {
 	for _, h := range e.home {
 		memory += h.memory
-		fast += h.fast
+		fast += h.fast.value
 	}
 	return memory, fast
 }
@@ -240,7 +258,7 @@ func (p *Plan) bears(e *endpoint) float64 {
 		for _, h := range other.home {
 			if other != e {
 				memory += h.memory
-				demand += h.demand
+				demand += h.demand.value
 			}
 		}
 	}
@@ -249,7 +267,7 @@ func (p *Plan) bears(e *endpoint) float64 {
 		grows = max(1, memory/demand)
 	}
 	own, _ := e.own()
-	return max(e.load, own+e.inflow*grows)
+	return max(e.load.value, own+e.inflow.value*grows)
 }
 
 // learn looks at the second that is over: what the endpoint has borne with ease,
@@ -259,10 +277,10 @@ func (p *Plan) learn(e *endpoint) {
 	ok, slow := e.ok, e.strained
 	e.ok, e.strained = 0, 0
 	if e.health == Well && ok >= strainLeast && slow >= strainShare*ok {
-		if e.inflow > foreignShare*load {
+		if e.inflow.value > foreignShare*load {
 			least := e.m
 			if raw := e.spareRaw(); raw > 0 {
-				least = min(least, e.inflow/raw)
+				least = min(least, e.inflow.value/raw)
 			}
 			e.m = max(cutLeast, cut*least)
 		} else {

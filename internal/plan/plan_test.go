@@ -81,6 +81,53 @@ func TestHelpGrowsToWhatIsFree(t *testing.T) {
 	}
 }
 
+// A plan that is new knows after a second what is wanted, and no chance peak of its
+// first ticks stays in its memory.
+func TestNewPlan(t *testing.T) {
+	w := newTwo(t)
+	w.health["a"], w.failing["a"] = Tripped, 1
+	w.run(time.Second)
+	if got := w.p.remembers("b"); got < 190 || got > 210 {
+		t.Errorf("after a second the plan remembers that %v are wanted of b", got)
+	}
+	w.p.AdoptGood("b", 400)
+	w.run(2 * time.Second)
+	if got := w.diverted["b"]; got < 60 || got > 102.1 {
+		t.Errorf("after three seconds b is sent %.0f, want about 102", got)
+	}
+
+	w = newTwo(t)
+	for i := range 40 {
+		if w.demand["b"] = 200; i == 0 {
+			w.demand["b"] = 400
+		}
+		w.run(tick)
+	}
+	if got := w.p.remembers("b"); got > 255 {
+		t.Errorf("a first tick of twice as much stays in the memory: %v", got)
+	}
+}
+
+func (p *Plan) remembers(endpoint string) (wants float64) {
+	_, zones := p.Shares(endpoint)
+	for _, z := range zones {
+		wants += z.Memory
+	}
+	return wants
+}
+
+// Lone is what one member can know by itself.
+func TestLone(t *testing.T) {
+	for _, c := range []struct{ capacity, good, own, elsewhere, want float64 }{
+		{400, 0, 202, 400, .25}, {400, 1000, 202, 400, .25}, {100, 0, 75, 10, 0}, {100, 0, 200, 10, 0},
+		{0, 300, 200, 400, .25}, {0, 0, 0, 400, 0}, {400, 400, 0, 100, 1}, {400, 400, 0, 0, 0},
+	} {
+		if got := Lone(c.capacity, c.good, c.own, c.elsewhere); math.Abs(got-c.want) > 1e-9 {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}
+
 // Without a configured capacity the load that has been borne before limits what
 // is diverted, and grows with what is borne with ease.
 func TestKnownGoodLoad(t *testing.T) {

@@ -5,11 +5,30 @@ import "math"
 // spareRaw is what is free of an endpoint beside its own users.
 func (e *endpoint) spareRaw() float64 {
 	limit := e.good
-	if c := e.capacity; c > 0 {
-		limit = min(limit, max(useMost, .88-2.5/math.Sqrt(c))*c)
+	if e.capacity > 0 {
+		limit = min(limit, usable(e.capacity))
 	}
 	memory, fast := e.own()
 	return max(0, limit-max(memory, fast))
+}
+
+// usable is how much of a capacity may be used: the larger, the less matters chance.
+func usable(capacity float64) float64 {
+	return max(useMost, .88-2.5/math.Sqrt(capacity)) * capacity
+}
+
+// Lone is sigma for a member that has lost sight of all others: of the endpoint's
+// capacity, or if that is unknown of the load that it has borne, what its own users
+// leave, over what is wanted elsewhere in all; 0 if nothing is.
+func Lone(capacity, good, own, elsewhere float64) float64 {
+	limit := good
+	if capacity > 0 {
+		limit = usable(capacity)
+	}
+	if limit <= own || elsewhere < forgotten {
+		return 0
+	}
+	return min(1, (limit-own)/elsewhere)
 }
 
 // spare is what others may have of it now.
@@ -82,8 +101,8 @@ func (p *Plan) need(e *endpoint, trouble bool) (sum float64) {
 				continue
 			}
 			grows := 1.
-			if z.demand > 0 {
-				grows = max(1, z.memory/z.demand)
+			if z.demand.value > 0 {
+				grows = max(1, z.memory/z.demand.value)
 			}
 			least := floor * h.memory
 			if trouble && well {

@@ -75,7 +75,7 @@ func (p *Plan) keep(listed []EndpointTick) {
 		return !slices.ContainsFunc(listed, func(x EndpointTick) bool { return x.Name == e.name })
 	})
 	for _, e := range p.endpoints {
-		e.home = slices.DeleteFunc(e.home, func(h *home) bool { return h.memory < forgotten })
+		e.home = slices.DeleteFunc(e.home, func(h *home) bool { return h.memory < forgotten && h.demand.age >= settled })
 	}
 	p.zones = slices.DeleteFunc(p.zones, func(z *zone) bool {
 		return !slices.ContainsFunc(p.endpoints, func(e *endpoint) bool { return e.known(z.name) != nil })

@@ -101,15 +101,15 @@ func (c *ours) stays() bool {
 	if len(c.eps) == 1 {
 		return false
 	}
-	lately := false
+	planned := false
 	for _, at := range c.env.homes {
 		adv := c.eps[at].Advice()
 		if c.breakers[at].OwnPath(adv) {
 			return false
 		}
-		lately = lately || adv.Lately
+		planned = planned || adv.Planned
 	}
-	return lately
+	return planned
 }
 
 // instead is where to turn when a local breaker has refused.

@@ -31,6 +31,8 @@ type book struct {
 	stewards    [][]string // by service
 	heard       map[place]map[string]entry
 	advised     map[place]*advised
+	wants       map[place]wants
+	planned     map[place]time.Duration // when two fresh verdicts were there last
 }
 
 // entry is the newest verdict of one steward.
@@ -43,6 +45,8 @@ type entry struct {
 	reporters uint64
 	until     time.Duration // of a pushback, by the member's clock
 	sigma     coord.Share   // for the member's zone
+	good      float64
+	zones     []wire.ZoneShare
 }
 
 func (e *entry) fresh(now time.Duration) bool {
@@ -63,11 +67,12 @@ type advised struct {
 }
 
 func newBook(w *sim.World, m *sim.Member) *book {
-	b := &book{incarnation: m.Incarnation(), self: m.Name, zone: fmt.Sprint("zone-", m.Zone), heard: map[place]map[string]entry{}, advised: map[place]*advised{}}
+	b := &book{incarnation: m.Incarnation(), self: m.Name, zone: fmt.Sprint("zone-", m.Zone), heard: map[place]map[string]entry{}, advised: map[place]*advised{}, wants: map[place]wants{}, planned: map[place]time.Duration{}}
 	for i, s := range w.Services() {
 		for j := range s.Servers {
 			b.heard[place{i, j}] = map[string]entry{}
 			b.advised[place{i, j}] = &advised{phi: coord.PhiFull}
+			b.wants[place{i, j}] = wants{zones: map[string]want{}}
 		}
 	}
 	return b
@@ -115,8 +120,9 @@ func (b *book) hear(w *sim.World, now time.Duration, data []byte) {
 		}
 		b.heard[p][v.Origin.Member] = entry{
 			v.Origin, now - v.Age, max(row.Phi, 1), row.Mode, row.State, row.Reporters, ends(now-v.Age, row.Pushback),
-			shareOf(row.Zones, b.zone),
+			shareOf(row.Zones, b.zone), row.Good, row.Zones,
 		}
+		b.remember(p, now)
 	}
 }
 
@@ -142,7 +148,10 @@ func (b *book) own(m *sim.Member, w *sim.World, now time.Duration, p place) {
 	}
 	s := w.Service(p.service)
 	if d, ok := m.Node().Decided(s.Name, s.Servers[p.endpoint].Name); ok {
-		b.heard[p][b.self] = entry{asOf: now, phi: d.Phi, mode: d.Mode, state: d.State, reporters: uint64(d.Reporters), until: ends(now, d.Pushback), sigma: b.ownShare(m, s, p)}
+		e := entry{asOf: now, phi: d.Phi, mode: d.Mode, state: d.State, reporters: uint64(d.Reporters), until: ends(now, d.Pushback)}
+		e.sigma, e.good, e.zones = b.ownShares(m, s, p)
+		b.heard[p][b.self] = e
+		b.remember(p, now)
 	}
 }
 

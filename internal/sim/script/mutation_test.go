@@ -38,6 +38,8 @@ var mutants = []struct {
 	{"G6", "above the ceiling phi rises as below it", "law/dim.go", "next := 1.12 * base", "next := 1.5 * base"},
 	{"end", "no clean epoch leads out of probing", "law/dim.go", "s.probing() && why != Clean && p > b/probesMost && p < 1.5*b", "s.probing() && p > b/probesMost && p < 99*b"},
 	{"G7", "one steward says how much may go elsewhere", "node/divert.go", "return second\n}", "return max(first, second)\n}"},
+	{"G7", "who is cut off forgets what own users want", "node/divert.go", "own += z.wants", "own = 0 * z.wants"},
+	{"G7", "a plan is followed for ever", "node/view.go", "now-v.coordinatedAt < planned", "now-v.coordinatedAt < 999*planned"},
 	{"G8", "the last verdict heard counts, not the newest", "node/view.go", "if !o.Newer(h.origin) {", "if o == h.origin {"},
 	{"G9", "stewards watch over whatever is made up", "node/steward.go", "if len(s.duties) >= coord.MaxEndpoints {", "if len(s.duties) >= 99*coord.MaxEndpoints {"},
 }
