@@ -51,6 +51,7 @@ type Status struct {
 	Evidence Evidence      // of a cluster's decision
 	Pushback time.Duration // how long the cluster lets the endpoint alone; see Breaker.Pushback
 	Failing  int           // members that see it fail; see Breaker.Failing
+	Spill    float64       // chance that a call which failed or was dimmed elsewhere may come; see Breaker.Takes
 }
 
 // State returns what the breaker does with calls now.
@@ -62,6 +63,9 @@ func (b *Breaker) Status() Status {
 	a := b.shared.Advice()
 	st := b.status(a)
 	st.Pushback, st.Failing = a.Pushback(coord.Now()), a.Failing
+	if a.Takes(0) {
+		st.Spill = a.Sigma.Float()
+	}
 	return st
 }
 

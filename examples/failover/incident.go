@@ -18,23 +18,37 @@ type fleet struct {
 
 // incident runs it all, and says what came of it.
 func incident(ctx context.Context, s settings, v *view) (*report, error) {
+	f, err := newFleet(ctx, s, v)
+	if err != nil {
+		return nil, err
+	}
+	defer f.close()
+	return f.run(ctx, v)
+}
+
+// newFleet starts the zones and the members.
+func newFleet(ctx context.Context, s settings, v *view) (*fleet, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
 	f := &fleet{settings: s}
-	defer f.close()
 	if err := f.gather(ctx, v); err != nil {
+		f.close()
 		return nil, err
 	}
-	start := time.Now().Add(100 * time.Millisecond)
-	f.book.start = start
+	f.book.start = time.Now().Add(100 * time.Millisecond)
 	for _, z := range f.zones {
-		z.start = start
+		z.start = f.book.start
 	}
 	v.note("%d members, zone a %.0f of %.0f calls a second, zone b %.0f of %.0f", s.members, s.demand[0], s.capacity[0], s.demand[1], s.capacity[1])
+	return f, nil
+}
+
+// run lets the users call, and waits until all calls have ended.
+func (f *fleet) run(ctx context.Context, v *view) (*report, error) {
 	var drivers, calls sync.WaitGroup
 	for i, m := range f.members {
-		due := arrivals(s.seed, i, s.demand[m.zone]/float64(f.living(m.zone)), s.end())
+		due := arrivals(f.seed, i, f.demand[m.zone]/float64(f.living(m.zone)), f.end())
 		drivers.Go(func() { f.book.drive(ctx, m, due, &calls) })
 	}
 	finished := make(chan struct{})
