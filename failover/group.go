@@ -9,7 +9,9 @@
 // fails or is dimmed makes one final attempt elsewhere as far as the cluster knows
 // of room there, at once and for no token. What nobody has room for ends with the
 // endpoint's own error, or is refused at once with a *breaker.OpenError that says
-// who decided and why. Where the cluster is not heard each client is on its own.
+// who decided and why. Where the cluster is heard no more, what was known of room counts
+// for 45 s; after that, and where there never was one, each client is on its own: a call
+// that the breaker of its home refuses goes to the next endpoint.
 package failover
 
 import (

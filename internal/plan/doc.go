@@ -24,13 +24,17 @@
 //     demand of the zone would make of the spare.
 //  5. What is well has nothing diverted to its siblings: retries turn to them anyhow.
 //     Only of siblings in trouble and of other zones is there a need.
-//  6. Everything is bounded: MaxZones zones, coord.MaxEndpoints endpoints.
+//  6. Nobody is needed for it: members that are cut off from all others, each going by
+//     what it remembers (Lone), divert together what there was room for.
+//  7. Everything is bounded: MaxZones zones, coord.MaxEndpoints endpoints.
 //
 // # Rejected alternatives
 //
 // A panic threshold forbids the very failover one wants. A hold-down and flap
 // damping keep help away that is needed, and what flaps is bounded by the spare
 // anyway. To let nothing go to siblings but what the budget pays for leaves a fleet
-// that is coordinated worse off than one whose breakers are alone. A limit on how fast routes change, and a token bucket for what is
-// diverted, cost goodput and bounded nothing that sigma does not.
+// that is coordinated worse off than one whose breakers are alone. A limit on how fast
+// routes change, and a token bucket for what is diverted, cost goodput and bounded
+// nothing that sigma does not. To let a member run elsewhere as soon as it hears no
+// steward makes a stampede of the smaller side of each split.
 package plan
