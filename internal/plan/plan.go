@@ -15,7 +15,7 @@ const (
 	loadOver   = 2.5         // and attempts
 	settled    = 1.          // seconds before which a mean may be chance
 	needRise   = .5          // share of the gap that need rises in a tick
-	needHalf   = 5.          // seconds in which it falls by half
+	needHalf   = 2.          // seconds in which it falls by half
 	memoryHalf = 300         // seconds in which remembered demand falls by half
 	forgotten  = .001        // first tries a second that are as good as none
 	silence    = time.Second // after which a zone yields to another, if there are too many

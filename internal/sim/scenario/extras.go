@@ -23,6 +23,11 @@ var Extras = []Extra{
 	}},
 	{ID: "churn", Title: "each 3 s a member leaves and another joins", begin: churn},
 	{ID: "split", Title: "the gossip splits 60/40 at the onset, for 40 s", fault: sixtyForty},
+	{ID: "silence", Title: "no message arrives from the onset on, for 40 s", fault: func(r *run) {
+		was := r.Network()
+		r.SetNetwork(sim.Network{Loss: 1})
+		r.at(40*time.Second, func() { r.SetNetwork(was) })
+	}},
 	{ID: "one-way", Title: "a tenth of the members cannot make themselves heard, for 40 s", fault: func(r *run) {
 		r.Split(func(m *sim.Member) bool { return m.Index%10 == 9 }, true)
 		r.at(40*time.Second, r.Heal)
