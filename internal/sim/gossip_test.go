@@ -231,6 +231,65 @@ func TestMembership(t *testing.T) {
 	}
 }
 
+// TestSplitIsNoticed: the sides of a split give each other up as late as with
+// memberlist, measured in virtual time.
+func TestSplitIsNoticed(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		n               int
+		large, largeEnd float64 // seconds until half of the others are given up, and all; measured by the larger side
+		small, smallEnd float64 // and by the smaller
+	}{
+		{16, 8.6, 13, 16, 36},
+		{60, 10.2, 20, 17.5, 42},
+	} {
+		var half, end [2][]time.Duration
+		for seed := range uint64(9) {
+			w := sim.New(sim.Config{Seed: seed, Members: c.n, Services: quiet(sim.ServerConfig{}), Strategy: sim.Ours(sim.Options{})})
+			far := func(m *sim.Member) bool { return m.Index%5 >= 3 }
+			w.Split(far, false)
+			for side := range 2 {
+				half[side], end[side] = append(half[side], 0), append(end[side], 0)
+			}
+			for began := w.Now(); w.Now()-began < time.Minute; w.Run(250 * ms) {
+				var others, left [2]int
+				for _, m := range w.Live() {
+					side := 0
+					if far(m) {
+						side = 1
+					}
+					for _, other := range w.Live() {
+						if far(other) == far(m) {
+							continue
+						}
+						others[side]++
+						if slices.Contains(m.Peers(), other.Name) {
+							left[side]++
+						}
+					}
+				}
+				for side := range 2 {
+					if at := &half[side][seed]; *at == 0 && 2*left[side] <= others[side] {
+						*at = w.Now() - began
+					}
+					if at := &end[side][seed]; *at == 0 && left[side] == 0 {
+						*at = w.Now() - began
+					}
+				}
+			}
+		}
+		for side, want := range [][2]float64{{c.large, c.largeEnd}, {c.small, c.smallEnd}} {
+			got := [2]float64{median(half[side]).Seconds(), median(end[side]).Seconds()}
+			t.Logf("%d members, side %d: half of the others are given up after %.1f s, all after %.1f; measured %v", c.n, side, got[0], got[1], want)
+			for i := range got {
+				if got[i] < .7*want[i] || got[i] > 1.4*want[i] {
+					t.Errorf("%d members, side %d: %.1f s, measured %.1f", c.n, side, got[i], want[i])
+				}
+			}
+		}
+	}
+}
+
 // noticed is after how long the first and the last member know of something.
 func noticed(t *testing.T, seed uint64, n int, do func(*sim.World)) (first, last time.Duration) {
 	t.Helper()

@@ -38,9 +38,9 @@ func detection(members int) time.Duration {
 // are given up 2 to 4 s after the first by the larger side, and 6 to 10 s after it by
 // the smaller, the last ones 5 to 16 s and 15 to 37 s.
 const (
-	evenLag  = 7 * time.Second // on average, of sides alike
-	lagPower = 1.35            // of the ratio of the sides
-	mostLag  = 38 * time.Second
+	evenLag  = 5 * time.Second // on average, of sides alike
+	lagPower = 2               // of the ratio of the sides
+	mostLag  = 33 * time.Second
 	noticing = time.Second // between one look and the next
 )
 
