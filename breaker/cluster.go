@@ -33,13 +33,13 @@ func (b *Breaker) InTrouble() bool { return b.shared.Advice().InForce() }
 func (b *Breaker) Planned() bool { return b.shared.Advice().Planned }
 
 // OwnPath reports whether it is this member's own path to the endpoint that is
-// broken: the breaker is not closed, and as two stewards have seen since it opened,
-// most attempts of others succeed.
+// broken: the breaker is not closed, and as two stewards have seen from before it opened
+// until after it, most attempts of others succeed.
 func (b *Breaker) OwnPath() bool {
 	a := b.shared.Advice()
 	l := b.life.Load()
 	return a.Coordinated() && !a.InForce() && l.era == a.Era &&
-		State(l.state.Load()) != Closed && a.Well > time.Duration(l.brokenAt.Load())
+		State(l.state.Load()) != Closed && a.WellSince(time.Duration(l.brokenAt.Load()))
 }
 
 // Locate tells the cluster how this member stands to the endpoint: the member's

@@ -187,6 +187,7 @@ func TestOwnPath(t *testing.T) {
 		g := group(t, c)
 		well := allWell
 		well.Well = coord.Now()
+		well.WellFrom = well.Well
 		advise(s, "a", well)
 		advise(s, "b", allWell)
 		trip(g, "a")
@@ -205,6 +206,11 @@ func TestOwnPath(t *testing.T) {
 		time.Sleep(time.Second)
 		advise(s, "a", well)
 		stays("who have found nothing amiss and seen nobody succeed")
+		again := well
+		again.Well = coord.Now()
+		again.WellFrom = again.Well
+		advise(s, "a", again)
+		stays("who see others succeed again: these may have failed when it did")
 		well.Well = coord.Now()
 		advise(s, "a", well)
 		wants(t, g, true, []string{"b"})

@@ -17,10 +17,11 @@ type Advice struct {
 	// nobody is to act on its own. Planned says so of a longer while: what fails
 	// at home goes elsewhere by Sigma only. Well is about the local time as of
 	// which two have seen most attempts succeed, 0 if never: that stewards find
-	// nothing amiss may as well mean that they have seen nothing.
+	// nothing amiss may as well mean that they have seen nothing. WellFrom is since
+	// when they have seen that all the time.
 	Fresh           int
 	Lately, Planned bool
-	Well            time.Duration
+	Well, WellFrom  time.Duration
 
 	// Tag numbers the span of time during which Phi was unchanged; it grows
 	// by one whenever Phi changes. Era grows by one whenever advice stops
@@ -83,6 +84,10 @@ func (a *Advice) InForce() bool {
 func (a *Advice) Takes(u float64) bool {
 	return u < a.Sigma.Float() && a.Phi == PhiFull && a.Mode != RetryNone
 }
+
+// WellSince reports whether most attempts of others have succeeded all the time from
+// before the given local time until after it: who has failed then has done so alone.
+func (a *Advice) WellSince(at time.Duration) bool { return a.WellFrom < at && at < a.Well }
 
 // Coordinated reports whether at least two stewards are fresh, so that the
 // cluster can be expected to act on what this member sees.

@@ -222,6 +222,48 @@ func TestWellNeedsTwo(t *testing.T) {
 	}
 }
 
+// TestWellAllTheTime: what has been well all the time is told apart from what is well
+// again, after an outage or after nobody was heard.
+func TestWellAllTheTime(t *testing.T) {
+	fine, failing := closed, closed
+	fine.Outcomes, fine.Window = 40, 500*time.Millisecond
+	failing.Outcomes, failing.Failures, failing.Window = 40, 40, 500*time.Millisecond
+	for _, tc := range []struct {
+		what   string
+		rows   []wire.VerdictRow // what two stewards say, a second each
+		gap    time.Duration     // before the last
+		always bool
+	}{
+		{"all the time", []wire.VerdictRow{fine, fine, fine, fine}, 0, true},
+		{"with a second of silence", []wire.VerdictRow{fine, fine, fine}, 2 * time.Second, true},
+		{"nobody calls for two seconds", []wire.VerdictRow{fine, closed, closed, fine}, 0, true},
+		{"an outage", []wire.VerdictRow{fine, failing, fine}, 0, false},
+		{"nobody is heard", []wire.VerdictRow{fine, fine}, 8 * time.Second, false},
+	} {
+		s := newMember(t)
+		first := s.now - fine.Window
+		for i, row := range tc.rows {
+			if i == len(tc.rows)-1 {
+				s.wait(tc.gap)
+			}
+			for _, name := range s.stewards[:2] {
+				s.hear(name, row)
+			}
+			if i < len(tc.rows)-1 {
+				s.wait(time.Second)
+			}
+		}
+		last := s.now - fine.Window
+		want := first
+		if !tc.always {
+			want = last
+		}
+		if a := &s.advice; a.Well != last || a.WellFrom != want {
+			t.Errorf("%s: well from %v to %v, want %v to %v", tc.what, a.WellFrom, a.Well, want, last)
+		}
+	}
+}
+
 // TestEvidenceIsTheDecision: who is named has said the phi that is in force, and
 // on these numbers.
 func TestEvidenceIsTheDecision(t *testing.T) {

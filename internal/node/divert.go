@@ -241,7 +241,9 @@ func (v *view) sigma(now time.Duration, fresh []held, amiss bool) coord.Share {
 // loneSigma is the share for a member that hears its stewards no more: that of the plan,
 // by what is remembered of it, undiminished. If all members were cut off from all others,
 // they would divert together what there was room for.
-func (s *service) loneSigma(endpoint string, v *view) coord.Share {
+//
+// With a zone named it is that zone's alone that are wanted elsewhere.
+func (s *service) loneSigma(endpoint string, v *view, zone string) coord.Share {
 	own, elsewhere := 0., 0.
 	for _, z := range v.known.zones {
 		if z.name == v.place.Zone { // siblings are a matter of retries
@@ -254,12 +256,34 @@ func (s *service) loneSigma(endpoint string, v *view) coord.Share {
 			continue
 		}
 		for _, z := range other.known.zones {
+			if zone != "" && z.name != zone {
+				continue
+			}
 			if !slices.ContainsFunc(v.known.zones, func(at zoneMemory) bool { return at.name == z.name }) {
 				elsewhere += z.wants
 			}
 		}
 	}
 	return coord.ShareOf(plan.Lone(v.place.Capacity, v.known.good, own, elsewhere))
+}
+
+// ease lets the share grow no faster than the plan does, whoever are the stewards: when
+// a split heals, these are others from one moment to the next, who have seen another
+// part of the whole.
+func (s *service) ease(now time.Duration, endpoint string, v *view, want coord.Share) coord.Share {
+	dt := now - v.shareAt
+	if v.shareAt == 0 {
+		dt = 0
+	}
+	v.shareAt = now
+	if most := v.share + plan.Rise*dt.Seconds(); v.place.Away && want.Float() > most {
+		if most = max(most, s.loneSigma(endpoint, v, v.place.Zone).Float()); most < want.Float() {
+			v.share = most
+			return coord.ShareOf(most)
+		}
+	}
+	v.share = want.Float()
+	return want
 }
 
 // amiss reports whether advice is in force on any endpoint that this member uses.

@@ -43,6 +43,7 @@ func TestSigmaIsTheSecondLargest(t *testing.T) {
 		for i, row := range shared(tc.sigma...) {
 			s.hear(s.stewards[i], row)
 		}
+		s.wait(10 * time.Second) // it rises slowly
 		if got := s.advice.Sigma; got != coord.ShareOf(tc.want) {
 			t.Errorf("of %v sigma is %v, want %v", tc.sigma, got.Float(), tc.want)
 		}
@@ -64,6 +65,34 @@ func TestSigmaIsTheSecondLargest(t *testing.T) {
 	}
 	if other.advice.Sigma != 0 {
 		t.Error("what is another zone's is taken for its own")
+	}
+}
+
+// TestSigmaRisesSlowly: whatever stewards say from one moment to the next, a member's
+// share grows by a tenth a second, above what all that its zone wants may use; it falls
+// at once.
+func TestSigmaRisesSlowly(t *testing.T) {
+	s := away(t)
+	say := func(x float64) {
+		for i, row := range shared(x, x, x) {
+			s.hear(s.stewards[i], row)
+		}
+	}
+	say(.1)
+	s.wait(5 * time.Second)
+	from, was := s.now, s.advice.Sigma.Float()
+	say(.9)
+	for range 20 {
+		s.tick()
+		if most := was + .1*(s.now-from).Seconds() + .004; s.advice.Sigma.Float() > most {
+			t.Fatalf("sigma is %.3f after %v; it was %.3f", s.advice.Sigma.Float(), s.now-from, was)
+		}
+	}
+	if got := s.advice.Sigma.Float(); got < .58 || got > .61 {
+		t.Errorf("after five seconds sigma is %.3f", got)
+	}
+	if say(.2); s.advice.Sigma != coord.ShareOf(.2) {
+		t.Errorf("sigma falls to %.3f only", s.advice.Sigma.Float())
 	}
 }
 

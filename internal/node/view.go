@@ -19,6 +19,7 @@ const (
 	lately       = 5 * time.Second  // stewards who are heard no more are waited for this long
 	planned      = 45 * time.Second // and their plan is followed this long: it may take half a minute until the smaller side of a split has given up the other
 	wellStep     = time.Second      // in which Advice.Well moves on
+	wellGap      = 5 * time.Second  // in which nothing was seen; more than that is not all the time
 )
 
 // view is what a node knows of one endpoint: the newest verdict of each steward,
@@ -30,11 +31,15 @@ type view struct {
 	place  coord.Place
 	known  remembered
 
-	advice coord.Advice
-	l0     time.Duration
+	advice  coord.Advice
+	l0      time.Duration
+	share   float64       // Advice.Sigma, not rounded,
+	shareAt time.Duration // and when it was worked out
 
 	coordinated   bool // two verdicts have been fresh,
 	coordinatedAt time.Duration
+
+	illSince bool // two have seen most attempts fail, since Advice.Well
 
 	// While fewer than two verdicts are fresh, phi is held and then fades.
 	lost   bool
@@ -154,8 +159,9 @@ func (n *Node) advise(now time.Duration) {
 func (n *Node) adviseOn(now time.Duration, s *service, endpoint string, v *view) {
 	next := v.next(now, n.roster.Len(), s.amiss())
 	if next.Planned && next.Fresh < 2 {
-		next.Sigma = s.loneSigma(endpoint, v)
+		next.Sigma = s.loneSigma(endpoint, v, "")
 	}
+	next.Sigma = s.ease(now, endpoint, v, next.Sigma)
 	was := v.advice
 	next.Tag, next.Era = was.Tag, was.Era
 	if next.Phi != was.Phi {
@@ -201,7 +207,8 @@ func (v *view) next(now time.Duration, members int, amiss bool) coord.Advice {
 		return f[1]
 	}
 	v.l0 = second(func(a, b *wire.VerdictRow) int { return cmp.Compare(a.L0, b.L0) }).row.L0
-	a := coord.Advice{Fresh: n, Lately: true, Planned: true, Well: v.well(f)}
+	a := coord.Advice{Fresh: n, Lately: true, Planned: true}
+	a.Well, a.WellFrom = v.well(f)
 	v.coordinated, v.coordinatedAt = true, now
 	a.Thr = second(func(a, b *wire.VerdictRow) int { return cmp.Compare(a.Thr, b.Thr) }).row.Thr
 	a.Mode = second(func(a, b *wire.VerdictRow) int { return cmp.Compare(b.Mode, a.Mode) }).row.Mode
@@ -216,25 +223,34 @@ func (v *view) next(now time.Duration, members int, amiss bool) coord.Advice {
 	return a
 }
 
-// well is the time as of which two stewards have seen most attempts succeed. It moves
-// on in steps, or there would be news at every tick.
-func (v *view) well(fresh []held) time.Duration {
+// well is the time as of which two stewards have seen most attempts succeed, and since
+// when they have seen it without a gap. It moves on in steps, or there would be news at
+// every tick.
+func (v *view) well(fresh []held) (at, from time.Duration) {
 	var first, second time.Duration
+	ill := 0
 	for i := range fresh {
 		h := &fresh[i]
-		if h.row.Outcomes == 0 || h.row.Failures > h.row.Outcomes/2 {
-			continue
-		}
-		if at := h.asOf - h.row.Window; at > first { // all of them have ended since
+		switch at := h.asOf - h.row.Window; { // all of what it tells has ended since
+		case h.row.Outcomes == 0:
+		case h.row.Failures > h.row.Outcomes/2:
+			ill++
+		case at > first:
 			first, second = at, first
-		} else {
+		default:
 			second = max(second, at)
 		}
 	}
-	if was := v.advice.Well; second-was < wellStep {
-		return was
+	v.illSince = v.illSince || ill > 1
+	was := &v.advice
+	switch {
+	case second-was.Well < wellStep:
+		return was.Well, was.WellFrom
+	case v.illSince || second-was.Well > wellGap:
+		v.illSince = false
+		return second, second
 	}
-	return second
+	return second, was.WellFrom
 }
 
 // fade is the advice when the cluster has fallen silent: the last phi is held,
@@ -242,7 +258,7 @@ func (v *view) well(fresh []held) time.Duration {
 // has an end of its own.
 func (v *view) fade(now time.Duration, fresh int) coord.Advice {
 	a := coord.Advice{
-		Phi: coord.PhiFull, Fresh: fresh, Thr: v.advice.Thr, Well: v.advice.Well, Until: notYet(now, v.advice.Until),
+		Phi: coord.PhiFull, Fresh: fresh, Thr: v.advice.Thr, Well: v.advice.Well, WellFrom: v.advice.WellFrom, Until: notYet(now, v.advice.Until),
 		Lately: v.coordinated && now-v.coordinatedAt < lately, Planned: v.coordinated && now-v.coordinatedAt < planned,
 	}
 	if !v.lost {

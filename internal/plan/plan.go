@@ -38,7 +38,10 @@ const (
 
 	standing = 1. // share of the demand that is allowed for before any verdict
 	tripped  = .5 // and while zones are tripped
-	rise     = .1 // of sigma, a second
+
+	// Rise is how much sigma may grow in a second, above what the whole demand of the
+	// zone may use of the spare.
+	Rise = .1
 )
 
 // Health is how an endpoint is, as the dimmer's side of the steward has it.

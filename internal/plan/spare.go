@@ -64,7 +64,7 @@ func (p *Plan) share(sec float64) {
 				if troubled > 1 {
 					easy = spare / need / 2
 				}
-				want = min(want, max(s.sigma+rise*sec, easy))
+				want = min(want, max(s.sigma+Rise*sec, easy))
 			}
 			s.sigma = want
 		}

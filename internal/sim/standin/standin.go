@@ -212,7 +212,7 @@ func (b *Breaker) State(now time.Duration) State {
 // OwnPath reports whether the member's own path is broken, as breaker.OwnPath does.
 func (b *Breaker) OwnPath(a *coord.Advice) bool {
 	a = heard(a)
-	return a.Coordinated() && !a.InForce() && b.era == a.Era && b.state != Closed && a.Well > b.broken
+	return a.Coordinated() && !a.InForce() && b.era == a.Era && b.state != Closed && a.WellSince(b.broken)
 }
 
 // probed ends a probe.
