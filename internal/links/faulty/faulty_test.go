@@ -32,8 +32,17 @@ func open(ctx context.Context, t *testing.T) end {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := tr.Shutdown(); err != nil {
-			t.Error(err)
+		closed := make(chan error)
+		go func() { closed <- tr.Shutdown() }()
+		for { // what nobody read holds up the closing
+			select {
+			case <-tr.PacketCh():
+			case err := <-closed:
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
 		}
 	})
 	return end{tr, fmt.Sprint("127.0.0.1:", port), port}
@@ -96,14 +105,14 @@ func TestNetwork(t *testing.T) {
 	n.Lose(1)
 	a.send(t, b, "lost")
 	n.Lose(0)
-	n.Delay(200*time.Millisecond, 201*time.Millisecond)
+	n.Delay(time.Second, time.Second)
 	a.send(t, b, "late")
 	n.Delay(0, 0)
 	a.send(t, b, "at once")
 	b.gets(t, "at once")
 	b.gets(t, "late")
 
-	n.Delay(50*time.Millisecond, 60*time.Millisecond)
+	n.Delay(time.Second, 1100*time.Millisecond)
 	a.send(t, b, "under way when the network splits")
 	n.Split(a.port)
 	c.send(t, b, "after it")
