@@ -160,7 +160,7 @@ func (c *Cluster) Leave(ctx context.Context) error {
 	}
 	c.background.Go(func() { // Close is not waiting yet, for closed is not set
 		defer close(c.gone)
-		done <- c.ml.Leave(wait)
+		done <- c.leave(time.Now().Add(wait))
 	})
 	c.mu.Unlock()
 
@@ -175,6 +175,15 @@ func (c *Cluster) Leave(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("gossip: leave: %w", ctx.Err())
 	}
+}
+
+// leave tells that this member is about to go, and then goes. Whoever misses the first
+// takes it for one that crashed, which costs nothing but a longer memory.
+func (c *Cluster) leave(deadline time.Time) error {
+	c.delegate.leaving.Store(true)
+	left := func() time.Duration { return max(time.Until(deadline), time.Millisecond) }
+	_ = c.ml.UpdateNode(left() / 2)
+	return c.ml.Leave(left())
 }
 
 // Close closes the sockets and waits for every goroutine. It says nothing to the

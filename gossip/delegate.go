@@ -41,6 +41,12 @@ type Member struct {
 	Self bool   `json:"self,omitempty"`
 }
 
+// peer is a live member as the roster knows it.
+type peer struct {
+	Member
+	leaving bool // it has said so
+}
+
 // roster is the list of live members, kept from memberlist's events. Its
 // methods are called under memberlist's lock, so they never call memberlist.
 type roster struct {
@@ -50,17 +56,18 @@ type roster struct {
 	changed chan struct{} // holds one signal
 
 	mu     sync.Mutex
-	live   map[string]Member
-	addrs  map[netip.AddrPort]int // live members at an address
-	lost   bool                   // a member was found dead that had not left,
-	lostAt time.Duration          // at last then
-	frozen bool                   // this member has left: nobody else counts any more
+	live   map[string]peer
+	addrs  map[netip.AddrPort]int   // live members at an address
+	lost   bool                     // a member was found dead that had not left,
+	lostAt time.Duration            // at last then
+	dead   map[string]time.Duration // those, and when; at most maxLive
+	frozen bool                     // this member has left: nobody else counts any more
 }
 
 func newRoster(self string) *roster {
 	return &roster{
 		self: self, changed: make(chan struct{}, 1),
-		live: map[string]Member{}, addrs: map[netip.AddrPort]int{},
+		live: map[string]peer{}, addrs: map[netip.AddrPort]int{}, dead: map[string]time.Duration{},
 	}
 }
 
@@ -99,29 +106,36 @@ func (r *roster) NotifyUpdate(n *memberlist.Node) { r.put(n) }
 
 func (r *roster) put(n *memberlist.Node) {
 	addr := addrPort(n)
-	m := Member{Name: strings.Clone(n.Name), Addr: addr.String(), Zone: zoneOf(n.Meta), Self: n.Name == r.self}
+	meta := decodeMeta(n.Meta)
+	m := Member{Name: strings.Clone(n.Name), Addr: addr.String(), Zone: meta.zone, Self: n.Name == r.self}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.frozen {
 		return
 	}
 	r.drop(n.Name)
-	r.live[m.Name] = m
+	delete(r.dead, m.Name)
+	r.live[m.Name] = peer{m, meta.leaving}
 	r.addrs[addr]++
 	r.touch()
 }
 
-// NotifyLeave forgets a member that has left or died. This member itself stays
-// in its own list.
+// NotifyLeave forgets a member that has left or died. Which it is, memberlist does not
+// tell (the State of a Node is not set here), so whoever leaves has said so before, in
+// its metadata. This member itself stays in its own list.
 func (r *roster) NotifyLeave(n *memberlist.Node) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.frozen || n.Name == r.self {
 		return
 	}
+	m, known := r.live[n.Name]
 	r.drop(n.Name)
-	if n.State == memberlist.StateDead {
-		r.lost, r.lostAt = true, coord.Now()
+	if now := coord.Now(); known && !m.leaving {
+		r.lost, r.lostAt = true, now
+		if len(r.dead) < maxLive {
+			r.dead[strings.Clone(n.Name)] = now
+		}
 	}
 	r.touch()
 }
@@ -132,6 +146,15 @@ func (r *roster) lacks(now time.Duration) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.lost && now-r.lostAt < lacksFor
+}
+
+// missing counts the members that have been found dead of late, had not left, and have
+// not come back.
+func (r *roster) missing(now time.Duration) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	maps.DeleteFunc(r.dead, func(_ string, at time.Duration) bool { return now-at >= lacksFor })
+	return len(r.dead)
 }
 
 func (r *roster) drop(name string) {
@@ -177,54 +200,69 @@ func (r *roster) has(a netip.AddrPort) bool {
 // members returns the live members by name.
 func (r *roster) members() []Member {
 	r.mu.Lock()
-	all := slices.Collect(maps.Values(r.live))
+	all := make([]Member, 0, len(r.live))
+	for _, p := range r.live {
+		all = append(all, p.Member)
+	}
 	r.mu.Unlock()
 	slices.SortFunc(all, func(a, b Member) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
 
-// The metadata of a member is a version byte and sections of tag, length and
-// payload; unknown tags are skipped.
+// meta is what a member tells of itself. On the wire it is a version byte and sections
+// of tag, length and payload; unknown tags are skipped.
+type meta struct {
+	zone    string
+	leaving bool
+}
+
 const (
 	metaVersion = 1
-	metaZone    = 1 // tag
+	metaZone    = 1 // tags
+	metaLeaving = 2
 )
 
-func encodeMeta(zone string) []byte {
+func (m meta) encode() []byte {
 	b := []byte{metaVersion}
-	if zone != "" {
-		b = append(b, metaZone, byte(len(zone)))
-		b = append(b, zone...)
+	if m.zone != "" {
+		b = append(b, metaZone, byte(len(m.zone)))
+		b = append(b, m.zone...)
+	}
+	if m.leaving {
+		b = append(b, metaLeaving, 0)
 	}
 	return b
 }
 
-// zoneOf decodes metadata; what cannot be read counts as no zone.
-func zoneOf(b []byte) string {
+// decodeMeta reads what can be read.
+func decodeMeta(b []byte) (m meta) {
 	if len(b) == 0 || b[0] != metaVersion {
-		return ""
+		return m
 	}
 	for b = b[1:]; len(b) >= 2; {
 		tag, n := b[0], int(b[1])
 		if len(b) < 2+n {
-			return ""
+			return m
 		}
-		if tag == metaZone {
+		switch tag {
+		case metaZone:
 			if zone := string(b[2 : 2+n]); n <= MaxZone && utf8.ValidString(zone) {
-				return zone
+				m.zone = zone
 			}
-			return ""
+		case metaLeaving:
+			m.leaving = true
 		}
 		b = b[2+n:]
 	}
-	return ""
+	return m
 }
 
 // delegate is what memberlist calls about messages. Nothing in it blocks.
 type delegate struct {
-	meta  []byte
-	inbox chan inbound
-	queue *memberlist.TransmitLimitedQueue
+	zone    string
+	leaving atomic.Bool
+	inbox   chan inbound
+	queue   *memberlist.TransmitLimitedQueue
 
 	received, oversized, overflow atomic.Uint64
 }
@@ -235,7 +273,7 @@ type inbound struct {
 	at   time.Duration
 }
 
-func (d *delegate) NodeMeta(int) []byte             { return d.meta }
+func (d *delegate) NodeMeta(int) []byte             { return meta{d.zone, d.leaving.Load()}.encode() }
 func (d *delegate) LocalState(bool) []byte          { return nil }
 func (d *delegate) MergeRemoteState([]byte, bool)   {}
 func (d *delegate) GetBroadcasts(o, l int) [][]byte { return d.queue.GetBroadcasts(o, l) }

@@ -130,7 +130,7 @@ func TestRoster(t *testing.T) {
 		r.NotifyJoin(n)
 		return nil
 	}
-	if err := put("self", 1, encodeMeta("z1")); err != nil {
+	if err := put("self", 1, meta{zone: "z1"}.encode()); err != nil {
 		t.Fatal(err)
 	}
 	for _, bad := range []string{"", strings.Repeat("x", 129), "\xff", "a b", "a\x00b", "a\n"} {
@@ -152,7 +152,7 @@ func TestRoster(t *testing.T) {
 	if put("one-too-many", 9999, nil) == nil || r.count.Load() != maxLive {
 		t.Error("no limit")
 	}
-	if err := put("m1", 5000, encodeMeta("z2")); err != nil { // known ones may change
+	if err := put("m1", 5000, meta{zone: "z2"}.encode()); err != nil { // known ones may change
 		t.Error(err)
 	}
 	at := func(port uint16) bool { return r.has(netip.AddrPortFrom(netip.MustParseAddr("10.0.0.1"), port)) }
@@ -175,37 +175,53 @@ func TestRoster(t *testing.T) {
 	}
 }
 
-// Who was found dead is missing for a while; who left is not.
+// Who went without a word is missing for a while; who said so before is not.
 func TestWhoIsMissing(t *testing.T) {
 	r := newRoster("self")
-	if r.lacks(coord.Now()) {
-		t.Error("somebody is missing from the start")
+	node := func(name string, m meta) *memberlist.Node {
+		return &memberlist.Node{Name: name, Addr: net.IPv4(10, 0, 0, 1).To4(), Port: 1, Meta: m.encode()}
 	}
-	r.NotifyLeave(&memberlist.Node{Name: "m1", State: memberlist.StateLeft})
-	if r.lacks(coord.Now()) {
+	r.NotifyJoin(node("m1", meta{}))
+	r.NotifyUpdate(node("m1", meta{leaving: true}))
+	r.NotifyLeave(node("m1", meta{leaving: true}))
+	r.NotifyLeave(node("unheard of", meta{}))
+	if r.lacks(coord.Now()) || r.missing(coord.Now()) != 0 {
 		t.Error("who left is missing")
 	}
-	r.NotifyLeave(&memberlist.Node{Name: "m2", State: memberlist.StateDead})
+	for _, name := range []string{"m2", "m3"} {
+		r.NotifyJoin(node(name, meta{}))
+		r.NotifyLeave(node(name, meta{}))
+	}
 	if !r.lacks(coord.Now()) || r.lacks(coord.Now()+lacksFor) {
 		t.Error("who died is not missing, or for too long")
+	}
+	if n := r.missing(coord.Now()); n != 2 {
+		t.Errorf("%d are missing of the two that died", n)
+	}
+	r.NotifyJoin(node("m3", meta{}))
+	if n := r.missing(coord.Now()); n != 1 {
+		t.Errorf("%d are missing of two of whom one came back", n)
+	}
+	if n := r.missing(coord.Now() + lacksFor); n != 0 {
+		t.Errorf("%d are still missing after %v", n, lacksFor)
 	}
 }
 
 func FuzzMeta(f *testing.F) {
 	f.Add([]byte{})
-	f.Add(encodeMeta(""))
-	f.Add(encodeMeta("eu-west-1a"))
-	f.Add(encodeMeta(strings.Repeat("z", MaxZone)))
+	f.Add(meta{}.encode())
+	f.Add(meta{zone: "eu-west-1a"}.encode())
+	f.Add(meta{zone: strings.Repeat("z", MaxZone)}.encode())
 	f.Add([]byte{metaVersion, 9, 2, 'x', 'y', metaZone, 1, 'z'})
 	f.Add([]byte{metaVersion, metaZone, 200, 'z'})
 	f.Add([]byte{metaVersion + 1, metaZone, 1, 'z'})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		zone := zoneOf(b)
-		if len(zone) > MaxZone {
-			t.Errorf("zone of %d bytes", len(zone))
+		m := decodeMeta(b)
+		if len(m.zone) > MaxZone {
+			t.Errorf("zone of %d bytes", len(m.zone))
 		}
-		if got := zoneOf(encodeMeta(zone)); got != zone {
-			t.Errorf("%q came back as %q", zone, got)
+		if got := decodeMeta(m.encode()); got != m {
+			t.Errorf("%+v came back as %+v", m, got)
 		}
 	})
 }
@@ -216,18 +232,18 @@ func TestMetaSkipsWhatItDoesNotKnow(t *testing.T) {
 		want string
 	}{
 		{nil, ""},
-		{encodeMeta("eu"), "eu"},
+		{meta{zone: "eu"}.encode(), "eu"},
 		{[]byte{metaVersion, 9, 2, 'x', 'y', metaZone, 1, 'z'}, "z"},
 		{[]byte{metaVersion, metaZone, 1, 'z', 9, 0}, "z"},
 		{[]byte{metaVersion + 1, metaZone, 1, 'z'}, ""},
 		{[]byte{metaVersion, metaZone, 2, 'z'}, ""},
 		{[]byte{metaVersion, metaZone, 1, 0xff}, ""},
 	} {
-		if got := zoneOf(test.meta); got != test.want {
+		if got := decodeMeta(test.meta).zone; got != test.want {
 			t.Errorf("%v: %q, want %q", test.meta, got, test.want)
 		}
 	}
-	if n := len(encodeMeta(strings.Repeat("z", MaxZone))); n > memberlist.MetaMaxSize {
+	if n := len(meta{zone: strings.Repeat("z", MaxZone)}.encode()); n > memberlist.MetaMaxSize {
 		t.Errorf("%d bytes of metadata", n)
 	}
 }

@@ -31,6 +31,7 @@ type driver struct {
 	ticks  int
 
 	mood  mood
+	split bool // suspected
 	since time.Time
 	sum   summary
 }

@@ -77,6 +77,26 @@ type Health struct {
 	Endpoints int     `json:"endpoints"` // in use: with traffic in the last 2 s
 	Services  int     `json:"services"`
 
+	// VerdictAgeP50 and VerdictAgeP99 are percentiles of the age of the verdicts
+	// that this member holds on endpoints in use, those that do not count any more
+	// included; 0 when it holds none. While all is well stewards speak every 5 s,
+	// and of trouble each second.
+	VerdictAgeP50 time.Duration `json:"verdict_age_p50"`
+	VerdictAgeP99 time.Duration `json:"verdict_age_p99"`
+
+	// Disagreements are fresh verdicts on endpoints in use that want something else
+	// than what is in force, at most 64 of them; Disagree is how many there are.
+	// For a second or so they are usual whenever advice changes.
+	Disagreements []Disagreement `json:"disagreements,omitempty"`
+	Disagree      int            `json:"disagree"`
+
+	// Missing is the number of members that were found dead within the last five
+	// minutes, had not left and have not come back. SplitSuspected says that they
+	// are at least two and a quarter of all: the network may be split, in which case
+	// each side decides for itself.
+	Missing        int  `json:"missing"`
+	SplitSuspected bool `json:"split_suspected"`
+
 	// OwnPaths are the endpoints, as service/endpoint, that this member fails to
 	// reach while the cluster finds nothing amiss: its own path is broken, and
 	// it turns to others.
@@ -160,12 +180,16 @@ func trustOf(delay time.Duration) float64 {
 type situation struct {
 	left      bool
 	members   int
+	missing   int
 	trust     float64
 	delay     time.Duration
 	endpoints int // in use
 	short     int // of them those with fewer than two fresh verdicts
 	alone     solitude
 }
+
+// split reports whether so many are missing at once that they may be alive elsewhere.
+func (s *situation) split() bool { return s.missing >= 2 && s.missing*3 >= s.members }
 
 // judge says which mode fits the situation, and why.
 func (s *situation) judge() (Mode, string) {

@@ -46,6 +46,11 @@ func TestMembersMeetAndPart(t *testing.T) {
 	}
 	a.waitMembers(t, 2)
 	c.waitMembers(t, 2)
+	for _, m := range []*cluster{a, c} {
+		if h := m.Health(); h.Missing != 0 || h.SplitSuspected {
+			t.Errorf("who left in good order is missing: %+v", h)
+		}
+	}
 	b.waitMembers(t, 1)
 	b.waitMode(t, ModeAlone)
 	if r := b.Health().Reason; !strings.Contains(r, "has left") {

@@ -8,12 +8,13 @@ import (
 // observe brings Health up to date and tells of a change of mode.
 func (d *driver) observe(now time.Duration) {
 	delay := slices.Max(d.delays[:])
-	s := situation{members: max(len(d.members), 1), trust: trustOf(delay), delay: delay}
+	s := situation{members: max(len(d.members), 1), missing: d.c.roster.missing(now), trust: trustOf(delay), delay: delay}
 	h := Health{
 		Name: d.c.name, Members: s.members, Services: len(d.order), Coverage: 1,
 		Trust: s.trust, TickDelay: delay, LateTicks: d.sum.lateTicks, LostTicks: d.sum.lostTicks,
 		Sent: d.sum.sent, Cast: d.sum.cast, SendErrors: d.sum.sendErrors,
 	}
+	var t standing
 	fresh, want := 0, 0
 	for _, svc := range d.order {
 		for _, u := range svc.endpoints {
@@ -23,7 +24,11 @@ func (d *driver) observe(now time.Duration) {
 			if u.ep.OwnPathBroken() {
 				h.OwnPaths = append(h.OwnPaths, svc.name+"/"+u.ep.Name())
 			}
-			n := u.ep.Advice().Fresh
+			a := u.ep.Advice()
+			for v := range d.node.Verdicts(now, svc.name, u.ep.Name()) {
+				t.add(svc.name, u.ep.Name(), a, &v)
+			}
+			n := a.Fresh
 			fresh += min(n, expected(s.members))
 			want += expected(s.members)
 			s.endpoints++
@@ -33,6 +38,12 @@ func (d *driver) observe(now time.Duration) {
 		}
 	}
 	slices.Sort(h.OwnPaths)
+	t.tell(&h)
+	h.Missing, h.SplitSuspected = s.missing, s.split()
+	if h.SplitSuspected && !d.split {
+		d.c.cfg.Logger.Warn("gossip: the network may be split, and each side decide for itself", "missing", s.missing, "members", s.members)
+	}
+	d.split = h.SplitSuspected
 	h.Endpoints = s.endpoints
 	if want > 0 {
 		h.Coverage = float64(fresh) / float64(want)

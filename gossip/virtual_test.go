@@ -75,6 +75,14 @@ func TestFleetDimsAndRecovers(t *testing.T) {
 		if k := count((*coord.Advice).InForce); k > 0 {
 			t.Fatalf("%d members restrict a healthy endpoint", k)
 		}
+		wellInformed := func(oldest time.Duration) {
+			for _, m := range f.members {
+				if h := m.Health(); h.Disagree > 0 || h.VerdictAgeP50 <= 0 || h.VerdictAgeP99 < h.VerdictAgeP50 || h.VerdictAgeP99 > oldest {
+					t.Errorf("verdicts are %v and %v old; disagreements: %+v", h.VerdictAgeP50, h.VerdictAgeP99, h.Disagreements)
+				}
+			}
+		}
+		wellInformed(7 * time.Second)
 
 		healthy = false
 		f.until(t, "dimmed everywhere", 5*time.Second, func() bool {
@@ -90,6 +98,7 @@ func TestFleetDimsAndRecovers(t *testing.T) {
 			load()
 			time.Sleep(tick / 5)
 		}
+		wellInformed(3 * time.Second)
 		t.Logf("%.1f probes a second of %d wanted", float64(let)/20, wanted/20)
 		if rate := float64(let) / 20; rate < 1 || rate > 6 {
 			t.Errorf("%.1f probes a second, want about 3", rate)
@@ -121,7 +130,16 @@ func TestSplitHeals(t *testing.T) {
 		}
 		f.net.split(away...)
 		f.until(t, "two halves", 3*time.Minute, f.complete(n/2))
+		time.Sleep(time.Second)
+		for _, m := range f.members {
+			if h := m.Health(); !h.SplitSuspected || h.Missing != n-n/2 && h.Missing != n/2 {
+				t.Errorf("in two halves: split suspected %v, %d missing", h.SplitSuspected, h.Missing)
+			}
+		}
 		time.Sleep(5 * time.Minute)
+		if h := f.members[0].Health(); h.SplitSuspected || h.Missing != 0 {
+			t.Errorf("after five minutes: split suspected %v, %d missing", h.SplitSuspected, h.Missing)
+		}
 		f.net.split()
 		f.until(t, "complete lists again", 3*time.Minute, f.complete(n))
 	})

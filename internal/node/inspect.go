@@ -1,6 +1,9 @@
 package node
 
 import (
+	"iter"
+	"time"
+
 	"github.com/murmuration-go/murmuration/internal/law"
 	"github.com/murmuration-go/murmuration/internal/wire"
 )
@@ -8,18 +11,26 @@ import (
 // Verdict is a steward's verdict as this node holds it.
 type Verdict struct {
 	Origin wire.Origin
-	Row    wire.VerdictRow
+	Row    *wire.VerdictRow // until the node's next call
+	Age    time.Duration    // since it was decided
+	Fresh  bool             // it counts
 }
 
-// Verdicts returns the verdicts on an endpoint that the node holds, fresh or not,
-// at most one a steward, in the order in which the stewards were first heard.
-func (n *Node) Verdicts(service, endpoint string) (l []Verdict) {
-	if s := n.services[service]; s != nil && s.views[endpoint] != nil {
-		for _, h := range s.views[endpoint].held {
-			l = append(l, Verdict{h.origin, h.row})
+// Verdicts are those on an endpoint that the node holds, fresh or not, at most one
+// a steward, in the order in which the stewards were first heard.
+func (n *Node) Verdicts(now time.Duration, service, endpoint string) iter.Seq[Verdict] {
+	return func(yield func(Verdict) bool) {
+		s := n.services[service]
+		if s == nil || s.views[endpoint] == nil {
+			return
+		}
+		held := s.views[endpoint].held
+		for i := range held {
+			if h := &held[i]; !yield(Verdict{h.origin, &h.row, now - h.asOf, h.fresh(now)}) {
+				return
+			}
 		}
 	}
-	return l
 }
 
 // Decided returns what the node, as a steward of the service, says of an

@@ -21,7 +21,7 @@ func shareOf(zones []wire.ZoneShare, zone string) coord.Share {
 
 // ownShares is what the member says itself, as a steward.
 func (b *book) ownShares(m *sim.Member, s *sim.Service, p place) (coord.Share, float64, []wire.ZoneShare) {
-	for _, v := range m.Node().Verdicts(s.Name, s.Servers[p.endpoint].Name) {
+	for v := range m.Node().Verdicts(0, s.Name, s.Servers[p.endpoint].Name) {
 		if v.Origin.Member == b.self {
 			return shareOf(v.Row.Zones, b.zone), v.Row.Good, v.Row.Zones
 		}

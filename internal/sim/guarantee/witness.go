@@ -89,7 +89,7 @@ func (x *witness) ticked(c *Checker, w *sim.World, m *sim.Member) {
 // held says which verdicts a node holds of others.
 func held(n *node.Node, service, endpoint, self string) string {
 	var l []string
-	for _, v := range n.Verdicts(service, endpoint) {
+	for v := range n.Verdicts(0, service, endpoint) {
 		if o := v.Origin; o.Member != self {
 			l = append(l, fmt.Sprintf("%s:%d.%d phi %d, %v, %v", o.Member, o.Incarnation, o.Seq, v.Row.Phi, v.Row.Mode, v.Row.Pushback))
 		}
