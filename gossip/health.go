@@ -155,6 +155,10 @@ const (
 // nothing is sent and no advice is renewed meanwhile. They must not call Close,
 // which waits for that goroutine, nor Leave, which takes long.
 type Hooks struct {
+	// Joined is called once, by Join and on its goroutine, with the Cluster that it
+	// is about to return.
+	Joined func(c *Cluster)
+
 	// ModeChange is called once for each change of mode.
 	ModeChange func(from, to Mode, reason string)
 

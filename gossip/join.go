@@ -80,6 +80,9 @@ func Join(ctx context.Context, c Config) (*Cluster, error) {
 	if err := cl.seedsMissed(); err != nil && cl.cfg.RequireSeeds {
 		return nil, errors.Join(err, cl.Close())
 	}
+	if f := cl.cfg.Hooks.Joined; f != nil {
+		f(cl)
+	}
 	return cl, nil
 }
 

@@ -112,7 +112,7 @@ func TestClosed(t *testing.T) {
 
 func TestNilCluster(t *testing.T) {
 	var c *Cluster
-	if c.CoordService("x") != nil || c.Members() != nil || c.Addr() != "" || c.Zone() != "" || c.Leave(t.Context()) != nil || c.Close() != nil {
+	if c.CoordService("x") != nil || c.Members() != nil || c.Endpoints() != nil || c.Addr() != "" || c.Zone() != "" || c.Leave(t.Context()) != nil || c.Close() != nil {
 		t.Error("a nil cluster does something")
 	}
 	if h := c.Health(); h.Mode != ModeAlone || h.Reason == "" {

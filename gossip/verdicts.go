@@ -26,6 +26,8 @@ type Opinion struct {
 	Retries string  `json:"retries"` // which may: all, ratio (what first tries have earned) or none
 }
 
+func opinion(phi coord.Phi, m coord.Mode) Opinion { return Opinion{phi.Float(), m.String()} }
+
 func (o Opinion) differs(p Opinion) bool {
 	return o.Retries != p.Retries || (o.Phi < 1) != (p.Phi < 1) || o.Phi > p.Phi*apart || p.Phi > o.Phi*apart
 }
@@ -47,7 +49,7 @@ func (t *standing) add(service, endpoint string, a *coord.Advice, v *node.Verdic
 	if !v.Fresh || !a.Coordinated() {
 		return // there is nothing that it could disagree with
 	}
-	says, is := Opinion{v.Row.Phi.Float(), v.Row.Mode.String()}, Opinion{a.Phi.Float(), a.Mode.String()}
+	says, is := opinion(v.Row.Phi, v.Row.Mode), opinion(a.Phi, a.Mode)
 	if says.differs(is) {
 		t.apart = append(t.apart, Disagreement{service, endpoint, v.Origin.Member, says, is})
 	}

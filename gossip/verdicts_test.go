@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -81,5 +82,49 @@ func TestSplitIsSuspected(t *testing.T) {
 		if got := s.split(); got != test.want {
 			t.Errorf("%d missing beside %d members: %v", test.missing, test.members, got)
 		}
+	}
+}
+
+func TestEndpoints(t *testing.T) {
+	joined := make(chan *Cluster, 1)
+	m, err := Join(t.Context(), Config{Cluster: "test", Bind: "127.0.0.1:0", Hooks: Hooks{Joined: func(c *Cluster) { joined <- c }}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Close() })
+	if c := <-joined; c != m {
+		t.Error("another cluster was told of")
+	}
+	if all := m.Endpoints(); len(all) != 0 {
+		t.Errorf("endpoints of nobody: %+v", all)
+	}
+	why := coord.Evidence{Steward: "m1", State: "dim", Reporters: 3, Failures: 9, Outcomes: 10}
+	m.CoordService("b").Endpoint("x").Publish(coord.Advice{
+		Phi: 1, Mode: coord.RetryNone, Source: coord.SourceCluster, Fresh: 3, AsOf: coord.Now(), Evidence: why, Sigma: 255,
+	})
+	m.CoordService("a").Endpoint("y").Publish(coord.Advice{Phi: coord.PhiFull, Fresh: 2, AsOf: coord.Now(), Evidence: why, Sigma: 255})
+	m.CoordService("a").Endpoint("x").Publish(coord.Advice{Phi: coord.PhiFull})
+	all := m.Endpoints()
+	for i := range all {
+		if e := &all[i]; e.DecidedBy == "cluster" {
+			if e.Age < 0 || e.Age > time.Minute {
+				t.Errorf("evidence is %v old", e.Age)
+			}
+			e.Age = 0
+		}
+	}
+	want := []Endpoint{
+		{Service: "a", Name: "x", Opinion: Opinion{1, "all"}, DecidedBy: "local"},
+		{Service: "a", Name: "y", Opinion: Opinion{1, "all"}, DecidedBy: "local", Spill: 1, Fresh: 2},
+		{Service: "b", Name: "x", Opinion: opinion(1, coord.RetryNone), DecidedBy: "cluster", Fresh: 3, Evidence: why},
+	}
+	if !slices.Equal(all, want) {
+		t.Errorf("endpoints %+v, want %+v", all, want)
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if all := m.Endpoints(); all != nil {
+		t.Errorf("endpoints of a closed cluster: %+v", all)
 	}
 }

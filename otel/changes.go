@@ -64,5 +64,3 @@ func (t *Telemetry) modeChange(from, to gossip.Mode, _ string) {
 		t.inst.modeTransition.Add(ctx, 1, metric.WithAttributes(fromKey.String(from.String()), toKey.String(to.String())))
 	}
 }
-
-func (t *Telemetry) membersChanged(n int) { t.members.Store(int64(n)) }

@@ -139,6 +139,10 @@ func (l *lab) metrics() map[string]string {
 			for _, p := range d.DataPoints {
 				add(m, p.Attributes, "%g", p.Value)
 			}
+		case metricdata.Gauge[float64]:
+			for _, p := range d.DataPoints {
+				add(m, p.Attributes, "%g", p.Value)
+			}
 		case metricdata.Gauge[int64]:
 			for _, p := range d.DataPoints {
 				add(m, p.Attributes, "%d", p.Value)

@@ -1,9 +1,7 @@
 package otel
 
 import (
-	"context"
 	"errors"
-	"sync/atomic"
 
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
@@ -25,7 +23,7 @@ type instruments struct {
 // durationBounds are those that the conventions give for HTTP requests.
 var durationBounds = []float64{0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10}
 
-func (i *instruments) init(m metric.Meter, members *atomic.Int64) error {
+func (i *instruments) init(m metric.Meter) error {
 	var faults []error
 	histogram := func(name, description string) metric.Float64Histogram {
 		h, err := m.Float64Histogram(name, metric.WithUnit("s"), metric.WithDescription(description),
@@ -61,15 +59,5 @@ func (i *instruments) init(m metric.Meter, members *atomic.Int64) error {
 	}
 	i.budgetTokens = tokens
 
-	// It is observed, not recorded on change, so that it is there for a reader
-	// who starts late or forgets.
-	_, err = m.Int64ObservableGauge(membersName, metric.WithUnit("{member}"),
-		metric.WithDescription("Live members of the cluster, this process included."),
-		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
-			if n := members.Load(); n > 0 {
-				o.Observe(n)
-			}
-			return nil
-		}))
-	return errors.Join(append(faults, err)...)
+	return errors.Join(faults...)
 }

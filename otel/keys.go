@@ -51,6 +51,11 @@ const (
 	fromKey = attribute.Key("murmuration.from")
 	toKey   = attribute.Key("murmuration.to")
 	flowKey = attribute.Key("murmuration.flow") // of tokens: lent, borrowed or burned
+
+	modeKey      = attribute.Key("murmuration.mode")     // of the cluster
+	quantileKey  = attribute.Key("murmuration.quantile") // 0.5 or 0.99
+	reasonKey    = attribute.Key("murmuration.reason")   // why a message was not heeded
+	directionKey = semconv.NetworkIODirectionKey
 )
 
 // The metrics' names.
@@ -64,7 +69,23 @@ const (
 	breakerTransitionName = "murmuration.breaker.transition"
 	budgetTokensName      = "murmuration.budget.tokens"
 	modeTransitionName    = "murmuration.cluster.mode.transition"
-	membersName           = "murmuration.cluster.members"
+
+	// Those are observed.
+	budgetLevelName  = "murmuration.budget.level"
+	phiName          = "murmuration.endpoint.phi"
+	spillName        = "murmuration.endpoint.spill"
+	modeName         = "murmuration.cluster.mode"
+	membersName      = "murmuration.cluster.members"
+	missingName      = "murmuration.cluster.members.missing"
+	coverageName     = "murmuration.cluster.coverage"
+	verdictAgeName   = "murmuration.cluster.verdict.age"
+	disagreementName = "murmuration.cluster.disagreement"
+	ownPathName      = "murmuration.cluster.own_path"
+	trustName        = "murmuration.cluster.trust"
+	lateTickName     = "murmuration.cluster.tick.late"
+	ioName           = "murmuration.cluster.io"
+	packetName       = "murmuration.cluster.packet"
+	dropName         = "murmuration.cluster.drop"
 )
 
 // previousMember is the member of baggage that tells how many attempts came

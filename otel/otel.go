@@ -60,13 +60,38 @@
 //	murmuration.breaker.transition       {transition}  service, endpoint, from, to
 //	murmuration.budget.tokens            {token}       service, flow
 //	murmuration.cluster.mode.transition  {transition}  from, to
+//
+// Those below are observed whenever metrics are collected.
+//
+//	murmuration.budget.level             {token}         service
+//	murmuration.endpoint.phi             1               service, endpoint
+//	murmuration.endpoint.spill           1               service, endpoint
+//	murmuration.cluster.mode             1               mode
 //	murmuration.cluster.members          {member}
+//	murmuration.cluster.members.missing  {member}
+//	murmuration.cluster.coverage         1
+//	murmuration.cluster.verdict.age      s               quantile
+//	murmuration.cluster.disagreement     {verdict}
+//	murmuration.cluster.own_path         {endpoint}
+//	murmuration.cluster.trust            1
+//	murmuration.cluster.tick.late        {tick}
+//	murmuration.cluster.io               By              network.io.direction
+//	murmuration.cluster.packet           {packet}        network.io.direction
+//	murmuration.cluster.drop             {message}       reason
 //
 // call.refusal counts calls of which nothing was sent, breaker.refusal each
 // endpoint that was passed over. A hedge, sent while the first attempt is under
 // way, is also counted as a retry, as it is by the budget. budget.tokens counts
 // those lent to other members, borrowed from them, and burned by verdicts (flow:
-// lent, borrowed or burned).
+// lent, borrowed or burned), budget.level those that are held. Amplification is
+// attempts over calls, by the counts of the two histograms.
+//
+// endpoint.phi and spill are what the cluster has in force: the share of first
+// tries that may go, and the chance that a call which failed elsewhere may come.
+// Those of the cluster are what gossip.Health tells of the coordination itself;
+// mode is 1 for the one of alone, degraded and coordinated that it is in, and
+// verdict.age has the quantiles 0.5 and 0.99. Attributes of cluster.drop are the
+// reasons for which Health counts messages as dropped or malformed.
 //
 // Attributes without a dot begin with "murmuration."; those that are not known are
 // left out. Services and endpoints come from the configuration, and are bounded
@@ -86,8 +111,8 @@
 package otel
 
 import (
+	"errors"
 	"runtime/debug"
-	"sync/atomic"
 
 	api "go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
@@ -109,8 +134,8 @@ type Telemetry struct {
 	spans   spans
 	inst    instruments
 	targets targets
-	members atomic.Int64 // live members as last told; 0 before
-	baggage bool         // see WithBaggage
+	seen    observed
+	baggage bool // see WithBaggage
 }
 
 // Option changes how New makes a Telemetry.
@@ -157,9 +182,9 @@ func New(opts ...Option) (*Telemetry, error) {
 	t.targets.init()
 	t.spans.tracer = c.tracers.Tracer(ScopeName,
 		trace.WithInstrumentationVersion(version()), trace.WithSchemaURL(schemaURL))
-	err := t.inst.init(c.meters.Meter(ScopeName,
-		metric.WithInstrumentationVersion(version()), metric.WithSchemaURL(schemaURL)), &t.members)
-	return t, err
+	meter := c.meters.Meter(ScopeName, metric.WithInstrumentationVersion(version()), metric.WithSchemaURL(schemaURL))
+	t.seen.targets = &t.targets
+	return t, errors.Join(t.inst.init(meter), t.seen.init(meter))
 }
 
 // Retry returns the hooks for retry.Policy, also that of a failover.Config.
@@ -175,7 +200,7 @@ func (t *Telemetry) Retry() retry.Hooks {
 
 // Budget returns the hooks for retry.BudgetConfig, also that of a failover.Config.
 func (t *Telemetry) Budget() retry.BudgetHooks {
-	return retry.BudgetHooks{Lent: t.flow(lent), Borrowed: t.flow(borrowed), Burned: t.flow(burned)}
+	return retry.BudgetHooks{Made: t.seen.made, Lent: t.flow(lent), Borrowed: t.flow(borrowed), Burned: t.flow(burned)}
 }
 
 // Breaker returns the hooks for breaker.Config, also that of a failover.Config.
@@ -189,9 +214,9 @@ func (t *Telemetry) Failover() failover.Hooks {
 }
 
 // Gossip returns the hooks for gossip.Config. With several clusters in a
-// process, the number of members is that of the cluster that told it last.
+// process, what is observed is the one that joined last.
 func (t *Telemetry) Gossip() gossip.Hooks {
-	return gossip.Hooks{ModeChange: t.modeChange, MembersChanged: t.membersChanged}
+	return gossip.Hooks{ModeChange: t.modeChange, Joined: t.seen.joined}
 }
 
 // version is the module's, as it was built into the program.

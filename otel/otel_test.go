@@ -49,7 +49,7 @@ func TestNilOptions(t *testing.T) {
 		t.Error(err)
 	}
 	h := tel.Gossip()
-	h.MembersChanged(3)
+	h.Joined(nil)
 	h.ModeChange(0, 1, "")
 }
 

@@ -130,11 +130,22 @@ func NewBudget(c BudgetConfig) *Budget {
 	if err := c.Validate(); err != nil {
 		panic(err)
 	}
+	made := false
 	shared := coord.Resolve(c.Cluster, c.Service)
-	if shared == nil {
-		return newBudget(c, nil)
+	create := func() any {
+		made = true
+		return newBudget(c, shared)
 	}
-	return shared.Attach(budgetKey{}, func() any { return newBudget(c, shared) }).(*Budget)
+	var b *Budget
+	if shared == nil {
+		b = create().(*Budget)
+	} else {
+		b = shared.Attach(budgetKey{}, create).(*Budget)
+	}
+	if f := c.Hooks.Made; f != nil && made {
+		f(c.Service, b)
+	}
+	return b
 }
 
 func newBudget(c BudgetConfig, shared *coord.Service) *Budget {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -233,5 +234,22 @@ func TestDoHeedsTheVerdict(t *testing.T) {
 	}
 	if got := p.Budget.Tokens(); got > 0 {
 		t.Errorf("%v tokens earned meanwhile", got)
+	}
+}
+
+// Each budget is told of once, however often it is asked for.
+func TestBudgetsMadeAreToldOf(t *testing.T) {
+	var told []*retry.Budget
+	c := retry.BudgetConfig{Service: "svc", Hooks: retry.BudgetHooks{Made: func(service string, b *retry.Budget) {
+		if service != "svc" || b.Tokens() <= 0 {
+			t.Errorf("told of a budget for %q with %v tokens", service, b.Tokens())
+		}
+		told = append(told, b)
+	}}}
+	alone := []*retry.Budget{retry.NewBudget(c), retry.NewBudget(c)}
+	c.Cluster = &oneService{service: coord.NewService("svc")}
+	first, again := retry.NewBudget(c), retry.NewBudget(c)
+	if first != again || !slices.Equal(told, append(alone, first)) {
+		t.Errorf("told of %v; made were %v and %v", told, alone, first)
 	}
 }

@@ -8,9 +8,12 @@ import (
 )
 
 // BudgetHooks are optional functions that are told what becomes of a budget's
-// tokens; each gets the service and how many they are. They should return soon
-// and must not call the Budget: those who move tokens wait for them.
+// tokens; each but Made gets the service and how many they are. They should return
+// soon, and must not call the Budget: those who move tokens wait for them.
 type BudgetHooks struct {
+	// Made is told of each budget that is made, before NewBudget returns it. It must
+	// not keep the Budget alive, or groups that come and go would leave theirs.
+	Made func(service string, b *Budget)
 	// Lent and Borrowed are told of loans between members, on the goroutine
 	// that does the coordination.
 	Lent, Borrowed func(service string, tokens float64)

@@ -61,15 +61,15 @@ type Advice struct {
 
 // Evidence says what a verdict rests on.
 type Evidence struct {
-	Steward   string        // who decided; "" for this member
-	State     string        // closed, not-load or dim
-	Reporters int           // members whose reports were heard
-	Failures  uint64        // failed attempts in the window
-	Outcomes  uint64        // attempts that ended in the window
-	Window    time.Duration // the span that Failures and Outcomes cover
-	Latency   time.Duration // mean latency of the successes in the window
-	Baseline  time.Duration // the healthy mean latency (L0)
-	Demand    float64       // first tries wanted per second, cluster-wide
+	Steward   string        `json:"steward"`   // who decided; "" for this member
+	State     string        `json:"state"`     // closed, not-load or dim
+	Reporters int           `json:"reporters"` // members whose reports were heard
+	Failures  uint64        `json:"failures"`  // failed attempts in the window
+	Outcomes  uint64        `json:"outcomes"`  // attempts that ended in the window
+	Window    time.Duration `json:"window"`    // the span that Failures and Outcomes cover
+	Latency   time.Duration `json:"latency"`   // mean latency of the successes in the window
+	Baseline  time.Duration `json:"baseline"`  // the healthy mean latency (L0)
+	Demand    float64       `json:"demand"`    // first tries wanted per second, cluster-wide
 }
 
 // InForce reports whether the advice overrules the local breaker: it restricts

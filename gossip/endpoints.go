@@ -1,0 +1,67 @@
+package gossip
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/murmuration-go/murmuration/internal/coord"
+)
+
+// Evidence says what a decision of the cluster rests on.
+type Evidence = coord.Evidence
+
+// Endpoint is an endpoint that this process uses, as the cluster has it: what is in
+// force beside the rules of its own breaker.
+type Endpoint struct {
+	Service string `json:"service"`
+	Name    string `json:"name"`
+
+	Opinion
+	// Spill is the chance that a call of this process which failed or was dimmed
+	// elsewhere may come here, 0 to 1.
+	Spill float64 `json:"spill"`
+
+	// DecidedBy is local where nothing but the rules of the process's own breaker is in
+	// force, and otherwise cluster or operator; Evidence and its Age tell why.
+	DecidedBy string        `json:"decided_by"`
+	Evidence  Evidence      `json:"evidence,omitzero"`
+	Age       time.Duration `json:"age,omitzero"`
+
+	Fresh int `json:"fresh"` // stewards whose verdict counts, of three at most
+}
+
+// Endpoints returns the endpoints that this process uses, by service and name. It
+// takes no part in a closed cluster, or a nil one, and there are none then.
+func (c *Cluster) Endpoints() []Endpoint {
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	var services []*coord.Service
+	if !c.closed {
+		for _, s := range c.services {
+			services = append(services, s)
+		}
+	}
+	c.mu.Unlock()
+	var all []Endpoint
+	now := coord.Now()
+	for _, s := range services {
+		for _, ep := range s.Endpoints() {
+			a := ep.Advice()
+			e := Endpoint{Service: s.Name(), Name: ep.Name(), Opinion: opinion(a.Phi, a.Mode), DecidedBy: a.Source.String(), Fresh: a.Fresh}
+			if a.Takes(0) {
+				e.Spill = a.Sigma.Float()
+			}
+			if a.InForce() {
+				e.Evidence, e.Age = a.Evidence, max(now-a.AsOf, 0)
+			}
+			all = append(all, e)
+		}
+	}
+	slices.SortFunc(all, func(a, b Endpoint) int {
+		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Name, b.Name))
+	})
+	return all
+}

@@ -1,0 +1,117 @@
+package otel_test
+
+import (
+	"log/slog"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/murmuration-go/murmuration/gossip"
+	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/retry"
+)
+
+// What is observed of the cluster is what its Health tells when metrics are collected.
+func TestObservedOfTheCluster(t *testing.T) {
+	l := newLab(t)
+	join := func(c gossip.Config) *gossip.Cluster {
+		c.Cluster, c.Bind, c.Logger = "test", "127.0.0.1:0", slog.New(slog.DiscardHandler)
+		m, err := gossip.Join(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = m.Close() })
+		return m
+	}
+	other := join(gossip.Config{})
+	hooks, met := l.Gossip(), make(chan struct{}, 1)
+	hooks.MembersChanged = func(n int) {
+		if n == 2 {
+			met <- struct{}{}
+		}
+	}
+	m := join(gossip.Config{Seeds: []string{other.Addr()}, Hooks: hooks})
+	<-met
+	for tick := time.NewTicker(10 * time.Millisecond); m.Health().PacketsIn == 0 || m.Health().PacketsOut == 0; {
+		<-tick.C
+	}
+	svc := m.CoordService("svc")
+	svc.Endpoint("a").Publish(coord.Advice{
+		Phi: coord.PhiOf(.2), Mode: coord.RetryNone, Source: coord.SourceCluster, Fresh: 3, Sigma: coord.ShareOf(.2),
+	})
+	svc.Endpoint("https://user:secret@b.example/x").Publish(coord.Advice{Phi: coord.PhiFull, Fresh: 3, Sigma: coord.ShareOf(.2)})
+
+	got := l.metrics()
+	for key, want := range map[string]string{
+		"cluster.members{}":                              "2 {member}",
+		"cluster.members.missing{}":                      "0 {member}",
+		"cluster.trust{}":                                "1 1",
+		"cluster.disagreement{}":                         "0 {verdict}",
+		"cluster.own_path{}":                             "0 {endpoint}",
+		"cluster.verdict.age{quantile=0.5}":              "0 s",
+		"cluster.verdict.age{quantile=0.99}":             "0 s",
+		"cluster.mode{mode=alone}":                       "0 1",
+		"cluster.mode{mode=degraded}":                    "0 1",
+		"cluster.mode{mode=coordinated}":                 "1 1",
+		"cluster.drop{reason=stranger}":                  "0 {message}",
+		"cluster.drop{reason=not-decrypted}":             "0 {message}",
+		"endpoint.phi{endpoint=a service=svc}":           "0.2 1", // 13107 of 65535
+		"endpoint.phi{endpoint=b.example service=svc}":   "1 1",
+		"endpoint.spill{endpoint=a service=svc}":         "0 1",   // a dimmed endpoint takes nobody's calls
+		"endpoint.spill{endpoint=b.example service=svc}": "0.2 1", // 51 of 255
+	} {
+		if got[key] != want {
+			t.Errorf("%s is %q, want %q", key, got[key], want)
+		}
+	}
+	for _, key := range []string{
+		"cluster.io{network.io.direction=receive}", "cluster.io{network.io.direction=transmit}",
+		"cluster.packet{network.io.direction=receive}", "cluster.packet{network.io.direction=transmit}",
+	} {
+		if v := got[key]; v == "" || strings.HasPrefix(v, "0 ") {
+			t.Errorf("%s is %q", key, v)
+		}
+	}
+	for key := range got {
+		if strings.Contains(key, "secret") {
+			t.Errorf("a secret is told: %s", key)
+		}
+	}
+
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got = l.metrics()
+	if got["cluster.mode{mode=alone}"] != "1 1" || got["endpoint.phi{endpoint=a service=svc}"] != "" {
+		t.Errorf("of a closed cluster: %v", got)
+	}
+}
+
+// Budgets of one service are told together, and only as long as they are there.
+func TestObservedBudgets(t *testing.T) {
+	l := newLab(t)
+	budgets := func(n int) (all []*retry.Budget) {
+		for range n {
+			all = append(all, retry.NewBudget(retry.BudgetConfig{Service: "svc", Burst: 2, Hooks: l.Budget()}))
+		}
+		return all
+	}
+	kept := budgets(3)
+	if got := l.metrics()["budget.level{service=svc}"]; got != "6 {token}" {
+		t.Errorf("three budgets hold %q", got)
+	}
+	for range 3 { // more than are kept, but those that are gone make room
+		budgets(400)
+		runtime.GC()
+	}
+	if got := l.metrics()["budget.level{service=svc}"]; got != "6 {token}" {
+		t.Errorf("with those that are gone they hold %q", got)
+	}
+	last := budgets(1)
+	if got := l.metrics()["budget.level{service=svc}"]; got != "8 {token}" {
+		t.Errorf("four budgets hold %q", got)
+	}
+	runtime.KeepAlive(kept)
+	runtime.KeepAlive(last)
+}
