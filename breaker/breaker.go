@@ -34,6 +34,7 @@ type Breaker struct {
 	endpoint string
 	config   Config
 	shared   *coord.Endpoint // nil: local only
+	log      *coord.Log      // of the service's decisions; nil: nobody asks for it
 
 	latency frugal.Median
 
@@ -56,7 +57,7 @@ func New(endpoint string, c Config) *Breaker {
 	b := &Breaker{endpoint: endpoint, config: c.withDefaults()}
 	if s := coord.Resolve(c.Cluster, c.Service); s != nil {
 		s.RefuseWith(dimmed)
-		b.shared = s.Endpoint(endpoint)
+		b.shared, b.log = s.Endpoint(endpoint), s.Log()
 	}
 	b.life.Store(newLocal(b, b.shared.Advice().Era, false))
 	b.shared.TellOwnPath(b.OwnPath)

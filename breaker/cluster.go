@@ -48,3 +48,23 @@ func (b *Breaker) OwnPath() bool {
 func (b *Breaker) Locate(zone string, away bool, capacity float64) {
 	b.shared.Locate(coord.Place{Zone: zone, Away: away, Capacity: capacity})
 }
+
+// LogTo has the changes of a breaker without a cluster kept in a log, that of its
+// group; it is called before anything else. In a cluster they are in the service's.
+func (b *Breaker) LogTo(log *coord.Log) {
+	if b.log == nil {
+		b.log = log
+	}
+}
+
+// note tells of a change of the local state machine.
+func (b *Breaker) note(c change) {
+	phi := 1.0
+	if c.to == Open {
+		phi = 0
+	}
+	b.log.Add(coord.Decision{At: time.Now(), Endpoint: b.endpoint, Source: SourceLocal, State: c.to.String(), Phi: phi, Retries: RetryAll, Evidence: c.evidence})
+	if f := b.config.Hooks.StateChange; f != nil {
+		f(b.config.Service, b.endpoint, c.from, c.to)
+	}
+}

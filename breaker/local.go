@@ -57,14 +57,18 @@ type local struct {
 	// gobreaker's lock, under which readyToTrip runs.
 	bad      bool
 	badSince time.Duration
+	counts   gobreaker.Counts // at the last failure
 
-	// Changes to tell the hooks about once gobreaker's lock is released.
+	// Changes to tell of once gobreaker's lock is released.
 	news    atomic.Bool
 	mu      sync.Mutex
 	changes []change
 }
 
-type change struct{ from, to State }
+type change struct {
+	from, to State
+	evidence Evidence
+}
 
 // refusal is an OpenError prepared for many calls.
 type refusal struct {
@@ -101,6 +105,7 @@ func newLocal(b *Breaker, era uint64, twoStep bool) *local {
 // only throw away what still succeeds here. The local machine is left what it
 // alone can know, that its own path is broken.
 func (l *local) readyToTrip(n gobreaker.Counts) bool {
+	l.counts = n
 	if l.forced || l.wary.Load() {
 		return true
 	}
@@ -146,9 +151,14 @@ func (l *local) onStateChange(_ string, from, to gobreaker.State) {
 	l.bad = false
 	l.refusal.Store(nil)
 	l.state.Store(uint32(stateOf(to)))
-	if l.b.config.Hooks.StateChange != nil {
+	if l.b.config.Hooks.StateChange != nil || l.b.log != nil {
+		c := change{from: stateOf(from), to: stateOf(to)}
+		if c.from == Closed {
+			n := &l.counts
+			c.evidence = Evidence{Reporters: 1, Failures: uint64(n.TotalFailures), Outcomes: uint64(n.TotalFailures) + uint64(n.TotalSuccesses), Window: l.b.config.Window}
+		}
 		l.mu.Lock()
-		l.changes = append(l.changes, change{stateOf(from), stateOf(to)})
+		l.changes = append(l.changes, c)
 		l.mu.Unlock()
 		l.news.Store(true)
 	}
@@ -176,7 +186,7 @@ func (l *local) tell() {
 	l.news.Store(false)
 	l.mu.Unlock()
 	for _, c := range changes {
-		l.b.config.Hooks.StateChange(l.b.config.Service, l.b.endpoint, c.from, c.to)
+		l.b.note(c)
 	}
 }
 

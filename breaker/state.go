@@ -31,6 +31,9 @@ func (s State) String() string {
 	return "unknown"
 }
 
+// MarshalText writes the state's name.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
 // Mode says which retries may go.
 type Mode = coord.Mode
 

@@ -42,6 +42,8 @@ type Group struct {
 	policy  retry.Policy
 	routes  atomic.Pointer[routes]
 
+	log *coord.Log // of the service, if it has one in a cluster
+
 	mu       sync.Mutex // serialises changes of routes
 	closed   atomic.Bool
 	watchers watchers
@@ -65,6 +67,9 @@ func New(service string, c Config) (*Group, error) {
 	if g.policy.Budget == nil {
 		g.policy.Budget = retry.NewBudget(c.budget(service))
 	}
+	if g.log = coord.Resolve(c.Cluster, service).Log(); g.log == nil {
+		g.log = new(coord.Log)
+	}
 	g.setRoutes(c.Endpoints, nil)
 	return g, nil
 }
@@ -79,6 +84,7 @@ func (g *Group) setRoutes(list []Endpoint, old *routes) {
 			t.breaker, t.tail = was.breaker, was.tail
 		} else {
 			t.breaker = breaker.New(e.Name, g.config.breaker(g.service))
+			t.breaker.LogTo(g.log)
 			if g.Hedges() {
 				t.tail = new(retry.Tail)
 			}
@@ -215,7 +221,11 @@ type Explanation struct {
 	Zone         string
 	BudgetTokens float64 // what the retry budget holds
 	Endpoints    []EndpointState
+	Decisions    []Decision // the last 256 about the service in this process, the oldest first
 }
+
+// Decision is a change of what is done about an endpoint, with who decided it and why.
+type Decision = coord.Decision
 
 // EndpointState is one endpoint's state and its reasons.
 type EndpointState struct {
@@ -225,9 +235,9 @@ type EndpointState struct {
 }
 
 // Explain returns the state of every endpoint, nearest first, with who decided
-// it, on what evidence, and how old that is.
+// it, on what evidence, and how old that is, and the decisions that led there.
 func (g *Group) Explain() Explanation {
-	x := Explanation{Service: g.service, Zone: g.zone, BudgetTokens: g.policy.Budget.Tokens()}
+	x := Explanation{Service: g.service, Zone: g.zone, BudgetTokens: g.policy.Budget.Tokens(), Decisions: g.log.Decisions()}
 	for _, t := range g.routes.Load().targets {
 		x.Endpoints = append(x.Endpoints, EndpointState{t.Endpoint, t.breaker.Status(), t.drained})
 	}

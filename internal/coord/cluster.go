@@ -6,7 +6,10 @@
 // advice in. Nothing here sends, waits or keeps a goroutine.
 package coord
 
-import "reflect"
+import (
+	"fmt"
+	"reflect"
+)
 
 // Cluster is the coordination that a member takes part in. *gossip.Cluster
 // implements it. A nil Cluster, and a nil pointer stored in one, both mean "no
@@ -61,6 +64,26 @@ func (s Source) String() string {
 	return "unknown"
 }
 
+// MarshalText writes the source's name.
+func (s Source) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (s *Source) UnmarshalText(b []byte) error { return unmarshal(s, SourceOperator, "source", b) }
+
+// unmarshal reads the name of one of the values from 0 to last.
+func unmarshal[T interface {
+	~uint8
+	fmt.Stringer
+}](to *T, last T, what string, b []byte) error {
+	for v := T(0); v <= last; v++ {
+		if v.String() == string(b) {
+			*to = v
+			return nil
+		}
+	}
+	return fmt.Errorf("no %s %q", what, b)
+}
+
 // Mode says which retries an endpoint may be sent. A higher Mode is more
 // restrictive.
 type Mode uint8
@@ -83,6 +106,12 @@ func (m Mode) String() string {
 	}
 	return "unknown"
 }
+
+// MarshalText writes the mode's name.
+func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (m *Mode) UnmarshalText(b []byte) error { return unmarshal(m, RetryNone, "retry mode", b) }
 
 // Phi is the dimmer as it travels and is applied: a fraction in steps of
 // 1/65535, so that every member and steward works with the same number.

@@ -52,6 +52,14 @@ func (e *Endpoint) Name() string {
 	return e.name
 }
 
+// Log is the service's; nil on a nil Endpoint.
+func (e *Endpoint) Log() *Log {
+	if e == nil {
+		return nil
+	}
+	return e.service.Log()
+}
+
 var noAdvice = &Advice{Phi: PhiFull}
 
 // Advice returns the advice in force; never nil.
@@ -82,6 +90,9 @@ func (e *Endpoint) Publish(a Advice) {
 	}
 	burn := func(a *Advice) bool { return a.Phi < PhiFull || a.Mode == RetryNone }
 	e.advice.Store(&a)
+	if d, ok := decision(e.name, old, &a); ok {
+		e.service.log.Add(d)
+	}
 	if burn(&a) && !burn(old) {
 		e.service.burns.Add(1)
 	}

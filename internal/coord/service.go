@@ -23,6 +23,7 @@ type Service struct {
 	rate  atomic.Uint64 // first tries of the last second
 	width width
 	loans loans
+	log   Log
 
 	refusal atomic.Pointer[func(service, endpoint string, a *Advice) error]
 
@@ -40,6 +41,14 @@ func NewService(name string) *Service {
 
 // Name returns the service's name.
 func (s *Service) Name() string { return s.name }
+
+// Log returns the last decisions about the service's endpoints; nil on a nil Service.
+func (s *Service) Log() *Log {
+	if s == nil {
+		return nil
+	}
+	return &s.log
+}
 
 // CheckName reports why a name cannot stand for a service or an endpoint.
 func CheckName(name string) error {
