@@ -211,18 +211,19 @@ func (b *Breaker) replace(a *coord.Advice, now time.Duration, twoStep bool) *loc
 		return old
 	}
 	l := newLocal(b, max(old.era, a.Era), twoStep)
-	was, is := State(old.state.Load()), Closed
+	c := change{from: State(old.state.Load()), to: Closed}
 	if old.era == l.era {
 		l.wary.Store(wary)
-		if !wary && was != Closed { // only the shape changes
+		if !wary && c.from != Closed { // only the shape changes
 			l.trip()
-			l.changes, is = nil, Open
+			l.why.Store(old.why.Load())
+			l.changes, c.to, c.evidence = nil, Open, l.evidence()
 		}
 	}
 	b.life.Store(l)
 	b.mu.Unlock()
-	if was != is && b.config.Hooks.StateChange != nil {
-		b.config.Hooks.StateChange(b.config.Service, b.endpoint, was, is)
+	if c.from != c.to {
+		b.note(c)
 	}
 	return l
 }

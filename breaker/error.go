@@ -49,7 +49,8 @@ type OpenError struct {
 	// decides, which lets calls through one by one.
 	RetryIn time.Duration
 
-	// Evidence is what a cluster's decision rests on.
+	// Evidence is what the decision rests on; of a local one that is how many of
+	// this process's attempts had failed of how many, or the probe that did.
 	Evidence Evidence
 }
 
@@ -59,6 +60,9 @@ func (e *OpenError) Error() string {
 	switch {
 	case e.Source == SourceLocal:
 		b.WriteString(" by this process: too many of its calls failed")
+		if v := &e.Evidence; v.Outcomes > 0 {
+			fmt.Fprintf(&b, " (%d of %d in %v, %v ago)", v.Failures, v.Outcomes, v.Window, e.Age.Round(time.Millisecond))
+		}
 		if e.RetryIn > 0 {
 			fmt.Fprintf(&b, "; the next probe goes in about %v", e.RetryIn.Round(time.Millisecond))
 		}

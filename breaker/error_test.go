@@ -45,6 +45,8 @@ func TestOpenErrorMessages(t *testing.T) {
 	}{
 		{breaker.OpenError{Endpoint: "eu", RetryIn: 1500 * time.Millisecond},
 			"breaker: eu refused by this process: too many of its calls failed; the next probe goes in about 1.5s"},
+		{breaker.OpenError{Service: "pay", Endpoint: "eu", Age: 2 * time.Second, Evidence: breaker.Evidence{Reporters: 1, Failures: 6, Outcomes: 10, Window: 10 * time.Second}},
+			"breaker: pay/eu refused by this process: too many of its calls failed (6 of 10 in 10s, 2s ago)"},
 		{breaker.OpenError{Service: "pay"}, "breaker: pay refused by this process: too many of its calls failed"},
 		{breaker.OpenError{Service: "pay", Endpoint: "eu", Source: breaker.SourceCluster, Phi: .25, Age: time.Second, Evidence: evidence},
 			"breaker: pay/eu refused by cluster: dimmed to 0.25 of first tries (30 of 40 attempts failed in 5s as heard from 4 members; steward m7, 1s ago)"},

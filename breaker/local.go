@@ -57,7 +57,8 @@ type local struct {
 	// gobreaker's lock, under which readyToTrip runs.
 	bad      bool
 	badSince time.Duration
-	counts   gobreaker.Counts // at the last failure
+	counts   gobreaker.Counts         // at the last failure
+	why      atomic.Pointer[Evidence] // it opened last
 
 	// Changes to tell of once gobreaker's lock is released.
 	news    atomic.Bool
@@ -143,6 +144,7 @@ func (l *local) onStateChange(_ string, from, to gobreaker.State) {
 	if to == gobreaker.StateOpen {
 		now := int64(coord.Now())
 		l.openedAt.Store(now)
+		l.why.Store(l.opens(from))
 		if from == gobreaker.StateClosed {
 			l.brokenAt.Store(now)
 		}
@@ -153,15 +155,31 @@ func (l *local) onStateChange(_ string, from, to gobreaker.State) {
 	l.state.Store(uint32(stateOf(to)))
 	if l.b.config.Hooks.StateChange != nil || l.b.log != nil {
 		c := change{from: stateOf(from), to: stateOf(to)}
-		if c.from == Closed {
-			n := &l.counts
-			c.evidence = Evidence{Reporters: 1, Failures: uint64(n.TotalFailures), Outcomes: uint64(n.TotalFailures) + uint64(n.TotalSuccesses), Window: l.b.config.Window}
+		if c.to == Open {
+			c.evidence = l.evidence()
 		}
 		l.mu.Lock()
 		l.changes = append(l.changes, c)
 		l.mu.Unlock()
 		l.news.Store(true)
 	}
+}
+
+// opens is what the machine opens on: what it has counted, or the probe that failed.
+func (l *local) opens(from gobreaker.State) *Evidence {
+	e := &Evidence{Reporters: 1, Failures: 1, Outcomes: 1, Window: l.b.config.Window}
+	if n := &l.counts; from == gobreaker.StateClosed {
+		e.Failures, e.Outcomes = uint64(n.TotalFailures), uint64(n.TotalFailures)+uint64(n.TotalSuccesses)
+	}
+	return e
+}
+
+// evidence is what the machine opened on last.
+func (l *local) evidence() Evidence {
+	if e := l.why.Load(); e != nil {
+		return *e
+	}
+	return Evidence{}
 }
 
 func stateOf(s gobreaker.State) State {
@@ -232,7 +250,7 @@ func (l *local) refuse(now time.Duration) *OpenError {
 	age := now - time.Duration(l.openedAt.Load())
 	r := &refusal{made: now, err: OpenError{
 		Service: l.b.config.Service, Endpoint: l.b.endpoint, Source: SourceLocal,
-		Age: age, RetryIn: max(l.openFor-age, 0),
+		Age: age, RetryIn: max(l.openFor-age, 0), Evidence: l.evidence(),
 	}}
 	l.refusal.Store(r)
 	return &r.err

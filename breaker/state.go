@@ -50,8 +50,8 @@ type Status struct {
 	Source   Source        // who decided
 	Phi      float64       // fraction of first tries that may go; 0 when open, 1 when closed
 	Retries  Mode          // which retries may go
-	Age      time.Duration // how old the evidence is; 0 for a local decision
-	Evidence Evidence      // of a cluster's decision
+	Age      time.Duration // how old the evidence is
+	Evidence Evidence      // what it rests on; of a local decision this process's own attempts
 	Pushback time.Duration // how long the cluster lets the endpoint alone; see Breaker.Pushback
 	Failing  int           // members that see it fail; see Breaker.Failing
 	Spill    float64       // chance that a call which failed or was dimmed elsewhere may come; see Breaker.Takes
@@ -84,6 +84,9 @@ func (b *Breaker) status(a *coord.Advice) Status {
 	l := b.machine(a, coord.Now())
 	st := Status{State: l.current(), Source: SourceLocal, Phi: 1}
 	l.tell()
+	if st.State != Closed {
+		st.Evidence, st.Age = l.evidence(), max(coord.Now()-time.Duration(l.openedAt.Load()), 0)
+	}
 	if st.State == Open {
 		st.Phi = 0
 	}

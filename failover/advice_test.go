@@ -171,7 +171,7 @@ func TestExplain(t *testing.T) {
 			drained bool
 		}{
 			{breaker.Closed, breaker.SourceLocal, 1, breaker.RetryAll, 0, false},
-			{breaker.Open, breaker.SourceLocal, 0, breaker.RetryAll, 0, false},
+			{breaker.Open, breaker.SourceLocal, 0, breaker.RetryAll, 3 * time.Second, false},
 			{breaker.Dimmed, breaker.SourceCluster, a.Phi.Float(), breaker.RetryNone, 3 * time.Second, false},
 			{breaker.Closed, breaker.SourceLocal, 1, breaker.RetryAll, 0, true},
 		} {
@@ -180,7 +180,7 @@ func TestExplain(t *testing.T) {
 				t.Errorf("endpoint %s is %+v", e.Name, e)
 			}
 		}
-		if x.Endpoints[0].Capacity != 50 || x.Endpoints[2].Evidence.Steward != "m2" {
+		if x.Endpoints[0].Capacity != 50 || x.Endpoints[1].Evidence.Failures == 0 || x.Endpoints[2].Evidence.Steward != "m2" {
 			t.Error("the explanation has lost the endpoint or the evidence")
 		}
 	})

@@ -124,7 +124,7 @@ func TestSpanOfADivertedCall(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantLines(t, l.spans(),
-			"murmuration.call attempt_count=1 decided_by=local endpoint=b evidence.age=1 phi=0 refused_endpoint=a service=svc",
+			"murmuration.call attempt_count=1 decided_by=local endpoint=b evidence.age=1 evidence.failures=10 evidence.outcomes=10 evidence.reporters=1 phi=0 refused_endpoint=a service=svc",
 			"  murmuration.attempt attempt=1 endpoint=b service=svc",
 		)
 		got := l.metrics()
@@ -151,7 +151,7 @@ func TestSpanOfARefusedAttempt(t *testing.T) {
 		})
 		wantLines(t, l.spans(),
 			"murmuration.call error.type=breaker_open attempt_count=1 decided_by=local"+
-				" evidence.age=0 phi=0 refused_endpoint=a stop=breaker_open Error",
+				" evidence.age=0 evidence.failures=1 evidence.outcomes=1 evidence.reporters=1 phi=0 refused_endpoint=a stop=breaker_open Error",
 			"  murmuration.attempt error.type=_OTHER attempt=1 Error",
 			"  murmuration.attempt error.type=breaker_open attempt=2 Error",
 		)

@@ -17,7 +17,7 @@ type Decision struct {
 	State    string        `json:"state"`             // closed, half-open, open or dimmed
 	Phi      float64       `json:"phi"`               // fraction of first tries that may go
 	Retries  Mode          `json:"retries"`           // which retries may go
-	Evidence Evidence      `json:"evidence,omitzero"` // of a decision of the cluster
+	Evidence Evidence      `json:"evidence,omitzero"` // what it rests on
 	Age      time.Duration `json:"age,omitzero"`      // of the evidence, when it was decided
 }
 
