@@ -37,6 +37,23 @@ type client interface {
 type tally struct {
 	attempts      atomic.Int64
 	retriesDimmed atomic.Int64
+	refused       atomic.Int64 // calls of whose attempts one or more were refused by a breaker or a verdict,
+	unexplained   atomic.Int64 // and those of them whose error does not say by whom, on what evidence, and how old that was
+}
+
+// ended takes a call's error into account.
+func (t *tally) ended(err error) {
+	var open *breaker.OpenError
+	switch {
+	case errors.As(err, &open):
+		t.refused.Add(1)
+		if e := &open.Evidence; e.Outcomes == 0 || e.Reporters == 0 || open.Age < 0 || open.Source == breaker.SourceCluster && e.Steward == "" {
+			t.unexplained.Add(1)
+		}
+	case errors.Is(err, retry.ErrRetriesOff):
+		t.refused.Add(1)
+		t.unexplained.Add(1)
+	}
 }
 
 // counting counts the requests that really go out.

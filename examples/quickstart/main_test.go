@@ -44,6 +44,9 @@ func TestIncident(t *testing.T) {
 			if us.RetriesDimmed != 0 {
 				t.Errorf("%d retries while dimmed", us.RetriesDimmed)
 			}
+			if us.Refused == 0 || us.Unexplained != 0 {
+				t.Errorf("of %d refused calls %d do not say why", us.Refused, us.Unexplained)
+			}
 			if 4*us.AttemptsDown > plain.AttemptsDown {
 				t.Errorf("%d attempts reached the stalled server, of plain retries %d", us.AttemptsDown, plain.AttemptsDown)
 			}

@@ -115,6 +115,7 @@ func (r *run) drive(ctx context.Context, start time.Time, member int, due []time
 		go func() {
 			defer calls.Done()
 			err := c.call(ctx)
+			r.tally.ended(err)
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.calls[i].done, r.calls[i].ok = time.Since(start), err == nil
@@ -151,7 +152,9 @@ type result struct {
 	RecoveryS     *float64 `json:"recovery_s"`    // from the end of the stall to 97 % for 5 s; null: never
 	Peak          float64  `json:"peak"`          // most requests in a second after the stall, over the capacity
 	RetriesDimmed int64    `json:"retries_while_dimmed"`
-	LateMS        float64  `json:"late_ms"` // how late the latest call was made: the measurement's own error
+	Refused       int64    `json:"refused"`     // calls of which something was refused by a breaker or a verdict
+	Unexplained   int64    `json:"unexplained"` // those of them whose error does not say who decided, on what evidence and how old that was
+	LateMS        float64  `json:"late_ms"`     // how late the latest call was made: the measurement's own error
 }
 
 func (r *run) result(s settings) result {
@@ -162,6 +165,7 @@ func (r *run) result(s settings) result {
 	arrived := r.server.arrivals()
 	end := s.stallAt + s.stall
 	res := result{Name: r.name, RetriesDimmed: r.tally.retriesDimmed.Load(), LateMS: float64(late.Microseconds()) / 1000}
+	res.Refused, res.Unexplained = r.tally.refused.Load(), r.tally.unexplained.Load()
 
 	between := func(t, from, to time.Duration) bool { return t >= from && t < to }
 	firsts, attempts, wanted, ok := 0, 0, 0, 0

@@ -19,7 +19,7 @@ type Decision struct {
 	Failures  uint64  // in the last Window
 	Outcomes  uint64
 	Latency   time.Duration // mean of the successes in the last Window
-	Window    time.Duration
+	Window    time.Duration // two ticks; more in trouble, if nothing has ended of late
 	Failing   int           // members that have seen an attempt fail in the last Window
 	Pushback  time.Duration // how long retries are to wait
 

@@ -71,7 +71,8 @@ type Steward struct {
 	noRetry  bool
 
 	window  [2]pooled // the last two ticks
-	present int       // reporters at the last tick
+	seen    evidence
+	present int // reporters at the last tick
 	traffic Traffic
 	quiet   int           // ticks since anybody called; a clock may jump
 	until   time.Duration // retries wait; see heed
@@ -254,14 +255,30 @@ func (s *Steward) decide(now time.Duration) Decision {
 	if s.state == wire.Dim && s.dim.only != "" {
 		reporters = 1
 	}
+	s.see(now, &w)
 	return Decision{
 		Phi: s.phi, Mode: s.mode(), State: s.state,
 		L0: seconds(s.l0.value), Thr: seconds(s.thr()), Demand: s.demand.value,
 		Reporters: reporters,
-		Failures:  count(w.slow + w.fast), Outcomes: count(w.outcomes()),
-		Latency: seconds(w.latency.value()), Window: 2 * Tick,
+		Failures:  s.seen.failures, Outcomes: s.seen.outcomes,
+		Latency: s.seen.latency, Window: min(now-s.seen.from, wire.MaxSpan),
 		Failing: s.failing(), Pushback: s.pushback(now),
 		Base: s.dim.base, Ceil: s.ceilingNow(), Why: s.why,
+	}
+}
+
+// evidence is what a decision rests on: the outcomes of a while.
+type evidence struct {
+	failures, outcomes uint64
+	latency            time.Duration // mean of the successes
+	from               time.Duration
+}
+
+// see takes in what has ended in the last window. While the endpoint is in trouble and
+// nothing has, what was seen last is what everything rests on; the window grows.
+func (s *Steward) see(now time.Duration, w *pooled) {
+	if n := count(w.outcomes()); n > 0 || s.state == wire.Closed || s.seen.outcomes == 0 {
+		s.seen = evidence{count(w.slow + w.fast), n, seconds(w.latency.value()), now - 2*Tick}
 	}
 }
 

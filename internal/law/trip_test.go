@@ -2,6 +2,7 @@ package law_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/murmuration-go/murmuration/internal/coord"
 	"github.com/murmuration-go/murmuration/internal/law"
@@ -144,5 +145,33 @@ func TestStaleReports(t *testing.T) {
 	b.ticks(1, well)
 	if b.d.Failures != 0 || b.d.State != wire.Closed {
 		t.Errorf("%d failures, %v: a new process's past was taken for the last tick", b.d.Failures, b.d.State)
+	}
+}
+
+// TestEvidenceOfTrouble: while nothing ends, a decision still tells what it rests on.
+func TestEvidenceOfTrouble(t *testing.T) {
+	b := trip(t, 3)
+	silent := load{}
+	last := b.d
+	for last.Outcomes == 0 || b.d.Window == 2*law.Tick {
+		if last = b.d; b.ticks(1, silent).State != wire.Dim {
+			t.Fatal("it is dimmed no more")
+		}
+	}
+	from := b.d.Window
+	for i := range 8 {
+		d := b.ticks(1, silent)
+		if d.Outcomes != last.Outcomes || d.Failures != last.Failures || d.Window != from+law.Tick*time.Duration(i+1) {
+			t.Errorf("after %d silent ticks: %d of %d in %v, of %d of %d before", i+1, d.Failures, d.Outcomes, d.Window, last.Failures, last.Outcomes)
+		}
+	}
+	if d := b.ticks(1, load{slow: 3}); d.Outcomes != 9 || d.Failures != 9 || d.Window != 2*law.Tick {
+		t.Errorf("of new outcomes: %d of %d in %v", d.Failures, d.Outcomes, d.Window)
+	}
+
+	b = newBench(t, 3)
+	b.ticks(20, well)
+	if d := b.ticks(4, silent); d.Outcomes != 0 || d.Window != 2*law.Tick {
+		t.Errorf("while all is well nothing is nothing: %d in %v", d.Outcomes, d.Window)
 	}
 }

@@ -213,7 +213,10 @@ func (v *view) next(now time.Duration, members int, amiss bool) coord.Advice {
 	a.Thr = second(func(a, b *wire.VerdictRow) int { return cmp.Compare(a.Thr, b.Thr) }).row.Thr
 	a.Mode = second(func(a, b *wire.VerdictRow) int { return cmp.Compare(b.Mode, a.Mode) }).row.Mode
 	a.Failing = scale(second(func(a, b *wire.VerdictRow) int { return cmp.Compare(b.Failing, a.Failing) }).row.Failing)
-	by := second(func(a, b *wire.VerdictRow) int { return cmp.Compare(a.Phi, b.Phi) })
+	// Of those that say the same, one that has seen something is the one to quote.
+	by := second(func(a, b *wire.VerdictRow) int {
+		return cmp.Or(cmp.Compare(a.Phi, b.Phi), cmp.Compare(min(a.Outcomes, 1), min(b.Outcomes, 1)))
+	})
 	a.Phi = by.row.Phi
 	a.Until = v.until(now, f)
 	a.Sigma = v.sigma(now, f, amiss)
