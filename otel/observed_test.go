@@ -1,37 +1,42 @@
 package otel_test
 
 import (
+	"fmt"
 	"log/slog"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/murmuration-go/murmuration/breaker"
+	"github.com/murmuration-go/murmuration/failover"
 	"github.com/murmuration-go/murmuration/gossip"
 	"github.com/murmuration-go/murmuration/internal/coord"
 	"github.com/murmuration-go/murmuration/retry"
 )
 
+func join(t *testing.T, c gossip.Config) *gossip.Cluster {
+	t.Helper()
+	c.Cluster, c.Bind, c.Logger = "test", "127.0.0.1:0", slog.New(slog.DiscardHandler)
+	m, err := gossip.Join(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Close() })
+	return m
+}
+
 // What is observed of the cluster is what its Health tells when metrics are collected.
 func TestObservedOfTheCluster(t *testing.T) {
 	l := newLab(t)
-	join := func(c gossip.Config) *gossip.Cluster {
-		c.Cluster, c.Bind, c.Logger = "test", "127.0.0.1:0", slog.New(slog.DiscardHandler)
-		m, err := gossip.Join(t.Context(), c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = m.Close() })
-		return m
-	}
-	other := join(gossip.Config{})
+	other := join(t, gossip.Config{})
 	hooks, met := l.Gossip(), make(chan struct{}, 1)
 	hooks.MembersChanged = func(n int) {
 		if n == 2 {
 			met <- struct{}{}
 		}
 	}
-	m := join(gossip.Config{Seeds: []string{other.Addr()}, Hooks: hooks})
+	m := join(t, gossip.Config{Seeds: []string{other.Addr()}, Hooks: hooks})
 	<-met
 	for tick := time.NewTicker(10 * time.Millisecond); m.Health().PacketsIn == 0 || m.Health().PacketsOut == 0; {
 		<-tick.C
@@ -114,4 +119,52 @@ func TestObservedBudgets(t *testing.T) {
 	}
 	runtime.KeepAlive(kept)
 	runtime.KeepAlive(last)
+}
+
+// However many services a process makes, each instrument keeps within its bound, what is
+// beyond it is counted together, and the cluster counts those it does not serve.
+func TestTenThousandServices(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes ten thousand groups")
+	}
+	const services, served = 10_000, 256
+	l := newLab(t)
+	m := join(t, gossip.Config{Hooks: l.Gossip()})
+	for i := range services {
+		g, err := failover.New(fmt.Sprintf("svc-%d", i), failover.Config{
+			Endpoints: []failover.Endpoint{{Name: "a"}}, Cluster: m, Hooks: l.Failover(),
+			Retry: retry.Policy{Hooks: l.Retry()}, Budget: retry.BudgetConfig{Hooks: l.Budget()}, Breaker: breaker.Config{Hooks: l.Breaker()},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := g.Do(t.Context(), answers()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	series, calls := map[string]int{}, 0
+	got := l.metrics()
+	for key, value := range got {
+		name, _, _ := strings.Cut(key, "{")
+		series[name]++
+		if name == "client.call.duration" {
+			var n int
+			if _, err := fmt.Sscanf(value, "%d:", &n); err != nil {
+				t.Fatal(err)
+			}
+			calls += n
+		}
+	}
+	for name, n := range series {
+		if n > 501 {
+			t.Errorf("%s has %d series", name, n)
+		}
+	}
+	if calls != services {
+		t.Errorf("%d calls are counted of %d", calls, services)
+	}
+	// Several parts of a group ask for its service.
+	if drop := got["cluster.drop{reason=too-many-services}"]; drop == "" || strings.HasPrefix(drop, "0 ") {
+		t.Errorf("%q services are counted as refused, of %d", drop, services-served)
+	}
 }
