@@ -33,6 +33,7 @@ type book struct {
 	advised     map[place]*advised
 	wants       map[place]wants
 	planned     map[place]time.Duration // when two fresh verdicts were there last
+	ticked      map[place]float64       // lone at the last tick
 }
 
 // entry is the newest verdict of one steward.
@@ -67,7 +68,7 @@ type advised struct {
 }
 
 func newBook(w *sim.World, m *sim.Member) *book {
-	b := &book{incarnation: m.Incarnation(), self: m.Name, zone: fmt.Sprint("zone-", m.Zone), heard: map[place]map[string]entry{}, advised: map[place]*advised{}, wants: map[place]wants{}, planned: map[place]time.Duration{}}
+	b := &book{incarnation: m.Incarnation(), self: m.Name, zone: fmt.Sprint("zone-", m.Zone), heard: map[place]map[string]entry{}, advised: map[place]*advised{}, wants: map[place]wants{}, planned: map[place]time.Duration{}, ticked: map[place]float64{}}
 	for i, s := range w.Services() {
 		for j := range s.Servers {
 			b.heard[place{i, j}] = map[string]entry{}

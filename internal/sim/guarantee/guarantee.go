@@ -195,7 +195,9 @@ func (c *Checker) Ticked(w *sim.World, m *sim.Member) {
 	for i, s := range w.Services() {
 		for j := range s.Servers {
 			p := place{i, j}
-			c.books[m].own(m, w, m.Local(w.Now()), p)
+			b := c.books[m]
+			b.own(m, w, m.Local(w.Now()), p)
+			b.ticked[p] = b.lone(w, p)
 			c.advice(w, m, p)
 		}
 	}
