@@ -4,8 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
-
 	"github.com/murmuration-go/murmuration/internal/coord"
 	"github.com/murmuration-go/murmuration/internal/node"
 	"github.com/murmuration-go/murmuration/internal/wire"
@@ -174,22 +172,6 @@ func TestOnlyAboutOneReporter(t *testing.T) {
 	quiet.wants(.25, coord.RetryNone, 3)
 }
 
-// TestEvidence: advice in force says who decided, on what, and as of when.
-func TestEvidence(t *testing.T) {
-	s := newMember(t)
-	row := dim
-	row.Failures, row.Outcomes, row.Window, row.Demand = 30, 40, 500*time.Millisecond, 1_234_567
-	for _, x := range s.stewards[:2] {
-		s.hear(x, row)
-	}
-	at := s.now
-	s.wait(time.Second)
-	e := s.advice.Evidence
-	if e.Steward == "" || e.State != "dim" || e.Reporters != 5 || e.Failures != 30 || e.Outcomes != 40 || e.Demand != 1234.567 || s.advice.AsOf != at {
-		t.Errorf("%+v as of %v", e, s.advice.AsOf)
-	}
-}
-
 // TestWellNeedsTwo: that others succeed is what two stewards have seen; and it does
 // not fade with them.
 func TestWellNeedsTwo(t *testing.T) {
@@ -262,28 +244,6 @@ func TestWellAllTheTime(t *testing.T) {
 			t.Errorf("%s: well from %v to %v, want %v to %v", tc.what, a.WellFrom, a.Well, want, last)
 		}
 	}
-}
-
-// TestEvidenceIsTheDecision: who is named has said the phi that is in force, and
-// on these numbers.
-func TestEvidenceIsTheDecision(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		s := newMember(t)
-		said := map[string]wire.VerdictRow{}
-		for _, x := range s.stewards {
-			row := anyVerdict.Draw(t, "row")
-			row.Phi, row.Reporters = max(row.Phi, 1), 5
-			said[x] = row
-			s.hear(x, row)
-		}
-		e := s.advice.Evidence
-		if !s.advice.InForce() {
-			return
-		}
-		if by := said[e.Steward]; by.Phi != s.advice.Phi || by.Failures != e.Failures || by.Outcomes != e.Outcomes || by.State.String() != e.State {
-			t.Fatalf("phi %d is in force, by %+v; it has said %+v", s.advice.Phi, e, by)
-		}
-	})
 }
 
 // TestThresholdNeedsTwo: the latency that counts as tight is no single steward's

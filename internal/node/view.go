@@ -2,7 +2,6 @@ package node
 
 import (
 	"cmp"
-	"math"
 	"slices"
 	"time"
 
@@ -221,7 +220,7 @@ func (v *view) next(now time.Duration, members int, amiss bool) coord.Advice {
 	a.Until = v.until(now, f)
 	a.Sigma = v.sigma(now, f, amiss)
 	if a.InForce() {
-		a.Source, a.AsOf, a.Evidence = coord.SourceCluster, by.asOf, by.evidence()
+		a.Source, a.AsOf, a.Evidence = coord.SourceCluster, by.asOf, v.evidence(&by, f)
 	}
 	return a
 }
@@ -279,13 +278,4 @@ func (v *view) fade(now time.Duration, fresh int) coord.Advice {
 	a.Phi, a.Mode, a.Source = phi, coord.RetryNone, coord.SourceCluster
 	a.AsOf, a.Evidence = v.advice.AsOf, v.advice.Evidence
 	return a
-}
-
-func (h *held) evidence() coord.Evidence {
-	r := &h.row
-	return coord.Evidence{
-		Steward: h.origin.Member, State: r.State.String(), Reporters: int(min(r.Reporters, math.MaxInt32)),
-		Failures: r.Failures, Outcomes: r.Outcomes, Window: r.Window,
-		Latency: r.Latency, Baseline: r.L0, Demand: float64(r.Demand) / 1000,
-	}
 }
