@@ -49,6 +49,15 @@ func (b *Breaker) Locate(zone string, away bool, capacity float64) {
 	b.shared.Locate(coord.Place{Zone: zone, Away: away, Capacity: capacity})
 }
 
+// Ordered is what an operator orders about the way of first tries: coord.Drain,
+// coord.Prefer, or 0.
+func (b *Breaker) Ordered() coord.OverrideKind {
+	if o := b.shared.Advice().Routing; o != nil {
+		return o.Kind
+	}
+	return 0
+}
+
 // LogTo has the changes of a breaker without a cluster kept in a log, that of its
 // group; it is called before anything else. In a cluster they are in the service's.
 func (b *Breaker) LogTo(log *coord.Log) {

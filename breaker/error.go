@@ -25,6 +25,9 @@ const (
 // Evidence says what a cluster's decision rests on.
 type Evidence = coord.Evidence
 
+// Override is an operator's order. It must not be changed.
+type Override = coord.Override
+
 // OpenError refuses a call: nothing was sent. It matches ErrOpen.
 //
 // One OpenError may be returned by many calls; do not change it.
@@ -50,8 +53,10 @@ type OpenError struct {
 	RetryIn time.Duration
 
 	// Evidence is what the decision rests on; of a local one that is how many of
-	// this process's attempts had failed of how many, or the probe that did.
+	// this process's attempts had failed of how many, or the probe that did. An
+	// operator's rests on the Override, and Age is how long it has been in force here.
 	Evidence Evidence
+	Override *Override // nil unless an operator decided
 }
 
 func (e *OpenError) Error() string {
@@ -69,8 +74,13 @@ func (e *OpenError) Error() string {
 		return b.String()
 	case e.Retry:
 		fmt.Fprintf(&b, " a retry by %s", e.Source)
+	case e.Phi == 0:
+		fmt.Fprintf(&b, " by %s", e.Source)
 	default:
 		fmt.Fprintf(&b, " by %s: dimmed to %.3g of first tries", e.Source, e.Phi)
+	}
+	if o := e.Override; o != nil {
+		fmt.Fprintf(&b, " (%v; in force here for %v)", o, e.Age.Round(time.Millisecond))
 	}
 	v := &e.Evidence
 	if v.Steward != "" {
@@ -110,6 +120,6 @@ func (e *OpenError) Temporary() bool { return true }
 func dimmed(service, endpoint string, a *coord.Advice) error {
 	return &OpenError{
 		Service: service, Endpoint: endpoint, Source: a.Source,
-		Age: max(coord.Now()-a.AsOf, 0), Phi: a.Phi.Float(), Evidence: a.Evidence,
+		Age: max(coord.Now()-a.AsOf, 0), Phi: a.Phi.Float(), Evidence: a.Evidence, Override: a.Override,
 	}
 }

@@ -52,6 +52,8 @@ type Status struct {
 	Retries  Mode          // which retries may go
 	Age      time.Duration // how old the evidence is
 	Evidence Evidence      // what it rests on; of a local decision this process's own attempts
+	Override *Override     // of the operator who decided, if one did
+	Routing  *Override     // by which an operator has calls move away or here, if one has
 	Pushback time.Duration // how long the cluster lets the endpoint alone; see Breaker.Pushback
 	Failing  int           // members that see it fail; see Breaker.Failing
 	Spill    float64       // chance that a call which failed or was dimmed elsewhere may come; see Breaker.Takes
@@ -65,7 +67,7 @@ func (b *Breaker) State() State { return b.Status().State }
 func (b *Breaker) Status() Status {
 	a := b.shared.Advice()
 	st := b.status(a)
-	st.Pushback, st.Failing = a.Pushback(coord.Now()), a.Failing
+	st.Pushback, st.Failing, st.Routing = a.Pushback(coord.Now()), a.Failing, a.Routing
 	if a.Takes(0) {
 		st.Spill = a.Sigma.Float()
 	}
@@ -74,9 +76,12 @@ func (b *Breaker) Status() Status {
 
 func (b *Breaker) status(a *coord.Advice) Status {
 	if a.InForce() {
-		st := Status{Source: a.Source, Phi: a.Phi.Float(), Retries: a.Mode, Evidence: a.Evidence}
+		st := Status{Source: a.Source, Phi: a.Phi.Float(), Retries: a.Mode, Evidence: a.Evidence, Override: a.Override}
 		st.Age = max(coord.Now()-a.AsOf, 0)
-		if a.Phi < coord.PhiFull {
+		switch {
+		case a.Phi == 0:
+			st.State = Open
+		case a.Phi < coord.PhiFull:
 			st.State = Dimmed
 		}
 		return st

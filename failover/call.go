@@ -154,7 +154,11 @@ func (r *routes) instead(tried, passed uint64, err error) int {
 	if len(r.targets) == 1 {
 		return -1
 	}
-	if e, ok := err.(*breaker.OpenError); ok && e.Source != breaker.SourceLocal && !e.Retry {
+	e, _ := err.(*breaker.OpenError)
+	if e != nil && e.Source == breaker.SourceOperator && !r.planned() && !e.Retry {
+		e = nil // with nobody to say where there is room, it is as if its own breaker were open
+	}
+	if e != nil && e.Source != breaker.SourceLocal && !e.Retry {
 		return -1
 	}
 	stay, drawn := r.spills && r.planned() && !r.ownPath(), r.draw(tried|passed)
@@ -162,7 +166,7 @@ func (r *routes) instead(tried, passed uint64, err error) int {
 		for k := range r.targets {
 			i := r.nearest(k, drawn)
 			t := r.targets[i]
-			if skip&(1<<i) == 0 && !t.drained && (!stay || r.isHome(i)) {
+			if skip&(1<<i) == 0 && !t.out() && (!stay || r.isHome(i)) {
 				return i
 			}
 		}

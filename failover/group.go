@@ -42,7 +42,8 @@ type Group struct {
 	policy  retry.Policy
 	routes  atomic.Pointer[routes]
 
-	log *coord.Log // of the service, if it has one in a cluster
+	log    *coord.Log // of the service, if it has one in a cluster
+	forget func()     // ends the watch for an operator's orders
 
 	mu       sync.Mutex // serialises changes of routes
 	closed   atomic.Bool
@@ -67,10 +68,13 @@ func New(service string, c Config) (*Group, error) {
 	if g.policy.Budget == nil {
 		g.policy.Budget = retry.NewBudget(c.budget(service))
 	}
-	if g.log = coord.Resolve(c.Cluster, service).Log(); g.log == nil {
+	shared := coord.Resolve(c.Cluster, service)
+	if g.log = shared.Log(); g.log == nil {
 		g.log = new(coord.Log)
 	}
 	g.setRoutes(c.Endpoints, nil)
+	g.forget = shared.WatchRouting(g.reroute)
+	g.reroute() // what was ordered in between
 	return g, nil
 }
 
@@ -97,12 +101,32 @@ func (g *Group) setRoutes(list []Endpoint, old *routes) {
 // route makes routes of targets, and tells the cluster how this process stands to
 // them.
 func (g *Group) route(targets []*target) *routes {
+	for _, t := range targets {
+		t.ordered = t.breaker.Ordered()
+	}
 	r := newRoutes(g.zone, targets)
 	r.spills = len(targets) > 1 && coord.Present(g.config.Cluster)
 	for i, t := range r.targets {
 		t.breaker.Locate(g.zone, !r.isHome(i), t.Capacity)
 	}
 	return r
+}
+
+// reroute has calls move as an operator orders, or as before once that is over.
+func (g *Group) reroute() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r := g.routes.Load()
+	targets := make([]*target, len(r.targets))
+	changed := false
+	for i, t := range r.targets {
+		c := *t
+		targets[i] = &c
+		changed = changed || t.breaker.Ordered() != t.ordered
+	}
+	if changed {
+		g.drain(r, targets)
+	}
 }
 
 // drain makes the routes of targets gradually the present ones.
@@ -184,7 +208,7 @@ func (g *Group) Drain(endpoint string) error {
 	for i, t := range r.targets {
 		c := *t
 		c.drained = c.drained || c.Name == endpoint
-		if !c.drained {
+		if !c.out() {
 			left++
 		}
 		targets[i] = &c
@@ -203,6 +227,7 @@ func (g *Group) Service() string { return g.service }
 // always returns nil.
 func (g *Group) Close() error {
 	g.closed.Store(true)
+	g.forget()
 	return nil
 }
 
@@ -239,7 +264,7 @@ type EndpointState struct {
 func (g *Group) Explain() Explanation {
 	x := Explanation{Service: g.service, Zone: g.zone, BudgetTokens: g.policy.Budget.Tokens(), Decisions: g.log.Decisions()}
 	for _, t := range g.routes.Load().targets {
-		x.Endpoints = append(x.Endpoints, EndpointState{t.Endpoint, t.breaker.Status(), t.drained})
+		x.Endpoints = append(x.Endpoints, EndpointState{t.Endpoint, t.breaker.Status(), t.out()})
 	}
 	return x
 }

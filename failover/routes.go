@@ -1,17 +1,19 @@
 package failover
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"slices"
 	"time"
 
 	"github.com/murmuration-go/murmuration/breaker"
+	"github.com/murmuration-go/murmuration/internal/coord"
 	"github.com/murmuration-go/murmuration/retry"
 )
 
 // routes is the set of endpoints as calls see it: immutable, replaced whole.
-// The order is nearest first: own zone before others, then by priority, then as
-// configured.
+// The order is nearest first: what an operator prefers before all, own zone before
+// others, then by priority, then as configured.
 //
 // The first tier is home: first tries go there, and retries too as long as the
 // cluster can be expected to know better where else there is room (see divert.go).
@@ -35,23 +37,24 @@ type target struct {
 	breaker *breaker.Breaker
 	tail    *retry.Tail // nil if no call is hedged
 	drained bool
+	ordered coord.OverrideKind // by an operator: Drain, Prefer or 0
 }
+
+// out reports whether the endpoint is out of use.
+func (t *target) out() bool { return t.drained || t.ordered == coord.Drain }
 
 func newRoutes(zone string, targets []*target) *routes {
 	r := &routes{targets: targets}
 	slices.SortStableFunc(r.targets, func(a, b *target) int {
-		if d := distance(zone, a) - distance(zone, b); d != 0 {
-			return d
-		}
-		return a.Priority - b.Priority
+		return cmp.Or(a.last()-b.last(), distance(zone, a)-distance(zone, b), a.Priority-b.Priority)
 	})
 	for i, t := range r.targets {
-		if t.drained {
+		if t.out() {
 			continue
 		}
 		if len(r.home) > 0 {
 			first := r.targets[r.home[0]]
-			if distance(zone, t) != distance(zone, first) || t.Priority != first.Priority {
+			if t.last() != first.last() || distance(zone, t) != distance(zone, first) || t.Priority != first.Priority {
 				break
 			}
 		}
@@ -79,6 +82,14 @@ func newRoutes(zone string, targets []*target) *routes {
 
 func distance(zone string, t *target) int {
 	if zone == "" || t.Zone == "" || t.Zone == zone {
+		return 0
+	}
+	return 1
+}
+
+// last is 0 for an endpoint that an operator prefers, else 1.
+func (t *target) last() int {
+	if t.ordered == coord.Prefer {
 		return 0
 	}
 	return 1
@@ -138,7 +149,7 @@ func (r *routes) next(tried uint64) (int, retry.Route) {
 		for k := range r.targets {
 			i := r.nearest(k, drawn)
 			t := r.targets[i]
-			if (tried&(1<<i) != 0) != pass.again || t.drained && len(r.targets) > 1 || stay && !r.isHome(i) {
+			if (tried&(1<<i) != 0) != pass.again || t.out() && len(r.targets) > 1 || stay && !r.isHome(i) {
 				continue
 			}
 			mode, err := t.breaker.Retryable()

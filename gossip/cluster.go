@@ -64,6 +64,7 @@ type Cluster struct {
 	bridge    *mlog.Bridge
 	roster    *roster
 	delegate  *delegate
+	orders    *orders
 	queue     memberlist.TransmitLimitedQueue
 
 	loans      chan struct{} // holds one signal
@@ -253,6 +254,7 @@ func (c *Cluster) Health() Health {
 		h.SeedError = r.err.Error()
 	}
 	h.counts(stats)
+	c.orders.fill(&h)
 	d, t := c.delegate, c.transport
 	h.Dropped[dropOverflow] = d.overflow.Load()
 	h.Dropped[dropOversized] = d.oversized.Load()

@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"cmp"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,6 +23,7 @@ const (
 	MaxClusterName = memberlist.LabelMaxSize // bytes
 	MaxZone        = 64                      // bytes
 	MaxSeeds       = 64
+	MaxOperators   = 16
 )
 
 // DefaultBind is where a member listens when Config.Bind is empty: port 7960,
@@ -67,6 +69,11 @@ type Config struct {
 	// AllowPlaintext permits a Bind beyond loopback without Keys. Whoever
 	// reaches the port can then dim every endpoint.
 	AllowPlaintext bool
+
+	// Operators are the public keys of those who may place overrides, at most
+	// MaxOperators, the same for all members. None: nobody may, and a cluster without
+	// operators cannot be overruled by anybody who holds its Keys either.
+	Operators []ed25519.PublicKey
 
 	// Zone is where this member runs; the others see it in Members. At most
 	// 64 bytes.
@@ -145,6 +152,14 @@ func (c Config) Validate() error {
 	for i, k := range c.Keys {
 		if memberlist.ValidateKey(k) != nil {
 			fault(fmt.Sprintf("Keys[%d]", i), "is %d bytes long; use 16, 24 or 32 random bytes", len(k))
+		}
+	}
+	if len(c.Operators) > MaxOperators {
+		fault("Operators", "are %d; the limit is %d", len(c.Operators), MaxOperators)
+	}
+	for i, k := range c.Operators {
+		if len(k) != ed25519.PublicKeySize {
+			fault(fmt.Sprintf("Operators[%d]", i), "has %d bytes; an ed25519 public key has %d", len(k), ed25519.PublicKeySize)
 		}
 	}
 	switch {

@@ -262,6 +262,7 @@ type delegate struct {
 	zone    string
 	leaving atomic.Bool
 	inbox   chan inbound
+	orders  *orders
 	queue   *memberlist.TransmitLimitedQueue
 
 	received, oversized, overflow atomic.Uint64
@@ -273,10 +274,10 @@ type inbound struct {
 	at   time.Duration
 }
 
-func (d *delegate) NodeMeta(int) []byte             { return meta{d.zone, d.leaving.Load()}.encode() }
-func (d *delegate) LocalState(bool) []byte          { return nil }
-func (d *delegate) MergeRemoteState([]byte, bool)   {}
-func (d *delegate) GetBroadcasts(o, l int) [][]byte { return d.queue.GetBroadcasts(o, l) }
+func (d *delegate) NodeMeta(int) []byte               { return meta{d.zone, d.leaving.Load()}.encode() }
+func (d *delegate) LocalState(bool) []byte            { return d.orders.state(time.Now()) }
+func (d *delegate) MergeRemoteState(b []byte, _ bool) { d.orders.merge(time.Now(), b) }
+func (d *delegate) GetBroadcasts(o, l int) [][]byte   { return d.queue.GetBroadcasts(o, l) }
 
 // NotifyMsg takes a copy of a message, or drops and counts it.
 func (d *delegate) NotifyMsg(b []byte) {

@@ -46,6 +46,7 @@ type usedService struct {
 
 type usedEndpoint struct {
 	ep     *coord.Endpoint
+	under  under
 	totals coord.Totals
 	silent int           // ticks without traffic
 	from   time.Duration // when the traffic began
@@ -86,6 +87,8 @@ func (d *driver) run(stop <-chan struct{}) {
 			d.meet(coord.Now())
 		case <-d.c.loans:
 			d.ask(coord.Now())
+		case <-d.c.orders.changed:
+			d.enforceAll(coord.Now())
 		case <-timer.C:
 			now := coord.Now()
 			d.late(now - due)
@@ -110,6 +113,10 @@ func (d *driver) late(delay time.Duration) {
 // age of what it says.
 func (d *driver) deliver(m inbound) {
 	now := coord.Now()
+	if signed, ok := wire.Override(m.data); ok {
+		_, _ = d.c.orders.take(time.Now(), signed) // what is refused is counted
+		return
+	}
 	if age, ok := wire.Age(m.data); ok {
 		wire.SetAge(m.data, age+now-m.at)
 	}
@@ -145,6 +152,8 @@ func (d *driver) tick(now time.Duration) {
 		d.meet(now)
 	}
 	samples := d.sample(now)
+	d.c.orders.expire(time.Now())
+	d.enforceOrders(now)
 	trust := trustOf(slices.Max(d.delays[:]))
 	d.apply(now, d.node.Tick(now, samples, uint8(trust*255+.5)))
 	if q := &d.c.queue; q.NumQueued() > maxQueued {
@@ -174,10 +183,12 @@ func (d *driver) sample(now time.Duration) []node.Samples {
 			if u == nil {
 				u = &usedEndpoint{ep: ep, silent: inUse}
 				s.endpoints[ep.Name()] = u
-				if a, ok := s.early[ep.Name()]; ok {
-					delete(s.early, ep.Name())
-					ep.Publish(a)
+				a, ok := s.early[ep.Name()]
+				if !ok {
+					a = coord.Advice{Phi: coord.PhiFull}
 				}
+				delete(s.early, ep.Name())
+				d.advise(now, s, u, a)
 			}
 			sample := ep.Sample()
 			u.note(now, sample.Totals)
@@ -206,7 +217,7 @@ func (u *usedEndpoint) note(now time.Duration, t coord.Totals) {
 // apply carries out what the node asks for.
 func (d *driver) apply(now time.Duration, out *node.Output) {
 	for _, a := range out.Advice {
-		d.publish(a)
+		d.publish(now, a)
 	}
 	for _, l := range out.Loads {
 		if s := d.used[l.Service]; s != nil {
@@ -244,13 +255,13 @@ func (d *driver) gossip(now time.Duration, out *node.Output) {
 
 // publish makes advice known to this process. The node may advise on endpoints
 // that only others use; that is kept until somebody here uses them.
-func (d *driver) publish(a node.Advice) {
+func (d *driver) publish(now time.Duration, a node.Advice) {
 	s := d.used[a.Service]
 	if s == nil {
 		return
 	}
 	if u := s.endpoints[a.Endpoint]; u != nil {
-		u.ep.Publish(a.Advice)
+		d.advise(now, s, u, a.Advice)
 		return
 	}
 	if _, ok := s.early[a.Endpoint]; ok || len(s.early) < coord.MaxEndpoints {
@@ -264,14 +275,7 @@ func (d *driver) resign() {
 		s.svc.OpenLoans(false)
 		for _, u := range s.endpoints {
 			was := u.ep.Advice()
-			a := coord.Advice{Phi: coord.PhiFull, Tag: was.Tag, Era: was.Era, Thr: was.Thr}
-			if was.Phi != a.Phi {
-				a.Tag++
-			}
-			if was.InForce() {
-				a.Era++
-			}
-			u.ep.Publish(a)
+			u.ep.Publish(coord.Advice{Phi: coord.PhiFull, Thr: was.Thr}.Numbered(was))
 		}
 	}
 }

@@ -28,6 +28,11 @@ type Endpoint struct {
 	Evidence  Evidence      `json:"evidence,omitzero"`
 	Age       time.Duration `json:"age,omitzero"`
 
+	// Override is the order that decided, if an operator did; Routing the one by which
+	// calls move away or here.
+	Override *Override `json:"override,omitempty"`
+	Routing  *Override `json:"routing,omitempty"`
+
 	Fresh int `json:"fresh"` // stewards whose verdict counts, of three at most
 }
 
@@ -50,7 +55,7 @@ func (c *Cluster) Endpoints() []Endpoint {
 	for _, s := range services {
 		for _, ep := range s.Endpoints() {
 			a := ep.Advice()
-			e := Endpoint{Service: s.Name(), Name: ep.Name(), Opinion: opinion(a.Phi, a.Mode), DecidedBy: a.Source.String(), Fresh: a.Fresh}
+			e := Endpoint{Service: s.Name(), Name: ep.Name(), Opinion: opinion(a.Phi, a.Mode), DecidedBy: a.Source.String(), Override: a.Override, Routing: a.Routing, Fresh: a.Fresh}
 			if a.Takes(0) {
 				e.Spill = a.Sigma.Float()
 			}

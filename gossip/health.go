@@ -133,6 +133,11 @@ type Health struct {
 	Malformed map[string]uint64 `json:"malformed,omitempty"`
 	Dropped   map[string]uint64 `json:"dropped,omitempty"`
 
+	// Overrides is the number of operators' orders in force. OverridesRefused counts
+	// those that were not taken, by why; all kinds are always there.
+	Overrides        int               `json:"overrides"`
+	OverridesRefused map[string]uint64 `json:"overrides_refused,omitempty"`
+
 	// DecryptFailures counts packets and connections that none of the keys
 	// decrypts, or where only one side encrypts; LabelMismatches those of
 	// other clusters, or of none.

@@ -152,12 +152,17 @@ func (p *pocket) Borrow(_ time.Duration, amount int64) { p.credited += amount }
 // tally is what must become of messages, worked out apart from the node.
 type tally struct {
 	oversized, stranger, rows uint64
+	orders                    uint64 // of operators, as they say
 	malformed                 [wire.NumErrorKinds]uint64
 }
 
 func (y *tally) add(b []byte, members map[string]bool, self string) {
 	if len(b) > wire.MaxMessage {
 		y.oversized++
+		return
+	}
+	if _, ok := wire.Override(b); ok {
+		y.orders++
 		return
 	}
 	m, err := wire.Decode(b)
@@ -236,7 +241,7 @@ func TestHostileMessages(t *testing.T) {
 	t.Logf("seed %d", seed)
 	f := &forger{
 		rng:   rand.New(rand.NewPCG(seed, 0)),
-		valid: slices.Concat(lies(t, liar, 100), lies(t, "a-stranger", 100), lies(t, self, 1<<50)),
+		valid: slices.Concat(orderedBy(t, liar), lies(t, liar, 100), lies(t, "a-stranger", 100), lies(t, self, 1<<50)),
 		sent:  [][]byte{verdictsBy(t, honest, 1, well)}, // replayed only: damaged, it would be a second liar
 	}
 	heap := func() uint64 {
@@ -288,7 +293,14 @@ func TestHostileMessages(t *testing.T) {
 	if h.Received != fed || h.Dropped[dropOversized] != want.oversized || h.Dropped[dropOverflow] != 0 {
 		t.Errorf("received %d, oversized %d, overflow %d", h.Received, h.Dropped[dropOversized], h.Dropped[dropOverflow])
 	}
-	if s.Received != fed-want.oversized {
+	refused := uint64(0)
+	for _, n := range h.OverridesRefused {
+		refused += n
+	}
+	if refused != want.orders || h.Overrides != 0 {
+		t.Errorf("%d overrides were refused, want %d; %d are in force", refused, want.orders, h.Overrides)
+	}
+	if s.Received != fed-want.oversized-want.orders {
 		t.Errorf("the node received %d", s.Received)
 	}
 	if money.credited != 0 {

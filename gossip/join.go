@@ -117,7 +117,8 @@ func start(ctx context.Context, c Config) (*Cluster, *joiner, error) {
 	cl.roster = newRoster(cl.name)
 	cl.queue.RetransmitMult = castMult
 	cl.queue.NumNodes = func() int { return max(int(cl.roster.count.Load()), 1) }
-	cl.delegate = &delegate{zone: c.Zone, inbox: make(chan inbound, inboxSize), queue: &cl.queue}
+	cl.orders = newOrders(c, &cl.queue)
+	cl.delegate = &delegate{zone: c.Zone, inbox: make(chan inbound, inboxSize), orders: cl.orders, queue: &cl.queue}
 
 	if cl.transport, bind.port, err = newTransport(ctx, c.Cluster, bind, cl.bridge.Logger()); err != nil {
 		return nil, nil, fmt.Errorf("gossip: cannot listen at %s, TCP and UDP: %w", c.Bind, err)

@@ -51,6 +51,10 @@ type Advice struct {
 	// for calls of others of its home that the cluster has found to be in trouble.
 	Sigma Share
 
+	// Override is the operator's order that decided, with SourceOperator; Routing the
+	// one that says where first tries go, which decides nothing else.
+	Override, Routing *Override
+
 	// Refusal is the error that a dimmed first try gets, prepared once a
 	// snapshot so that refusing allocates nothing. It is filled in by the
 	// Endpoint on Publish.
@@ -88,6 +92,18 @@ func (a *Advice) Takes(u float64) bool {
 // WellSince reports whether most attempts of others have succeeded all the time from
 // before the given local time until after it: who has failed then has done so alone.
 func (a *Advice) WellSince(at time.Duration) bool { return a.WellFrom < at && at < a.Well }
+
+// Numbered returns a with the numbers that it has after was.
+func (a Advice) Numbered(was *Advice) Advice {
+	a.Tag, a.Era = was.Tag, was.Era
+	if a.Phi != was.Phi {
+		a.Tag++
+	}
+	if was.InForce() && !a.InForce() {
+		a.Era++
+	}
+	return a
+}
 
 // Coordinated reports whether at least two stewards are fresh, so that the
 // cluster can be expected to act on what this member sees.

@@ -76,9 +76,15 @@ func (e *Endpoint) Publish(a Advice) {
 	if e == nil {
 		return
 	}
+	if old := e.publish(&a); old.Routing != a.Routing {
+		e.service.rerouted()
+	}
+}
+
+func (e *Endpoint) publish(a *Advice) (old *Advice) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	old := e.advice.Load()
+	old = e.advice.Load()
 	if a.Tag == old.Tag {
 		a.tagged = old.tagged
 	} else {
@@ -86,16 +92,17 @@ func (e *Endpoint) Publish(a Advice) {
 		e.sent += old.tagged.attempts()
 	}
 	if f := e.service.refusal.Load(); f != nil && a.Phi < PhiFull {
-		a.Refusal = (*f)(e.service.name, e.name, &a)
+		a.Refusal = (*f)(e.service.name, e.name, a)
 	}
 	burn := func(a *Advice) bool { return a.Phi < PhiFull || a.Mode == RetryNone }
-	e.advice.Store(&a)
-	if d, ok := decision(e.name, old, &a); ok {
+	e.advice.Store(a)
+	if d, ok := decision(e.name, old, a); ok {
 		e.service.log.Add(d)
 	}
-	if burn(&a) && !burn(old) {
+	if burn(a) && !burn(old) {
 		e.service.burns.Add(1)
 	}
+	return old
 }
 
 // Wanted counts a first try that the caller wants to send, whether or not it is

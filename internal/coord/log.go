@@ -13,12 +13,14 @@ const MaxDecisions = 256
 type Decision struct {
 	At       time.Time     `json:"at"`
 	Endpoint string        `json:"endpoint"`
-	Source   Source        `json:"source"`            // who decided; local also when the cluster or an operator ceases to
-	State    string        `json:"state"`             // closed, half-open, open or dimmed
-	Phi      float64       `json:"phi"`               // fraction of first tries that may go
-	Retries  Mode          `json:"retries"`           // which retries may go
-	Evidence Evidence      `json:"evidence,omitzero"` // what it rests on
-	Age      time.Duration `json:"age,omitzero"`      // of the evidence, when it was decided
+	Source   Source        `json:"source"`             // who decided; local also when the cluster or an operator ceases to
+	State    string        `json:"state"`              // closed, half-open, open or dimmed
+	Phi      float64       `json:"phi"`                // fraction of first tries that may go
+	Retries  Mode          `json:"retries"`            // which retries may go
+	Evidence Evidence      `json:"evidence,omitzero"`  // what it rests on
+	Age      time.Duration `json:"age,omitzero"`       // of the evidence, when it was decided
+	Override *Override     `json:"override,omitempty"` // of the operator who decided
+	Routing  *Override     `json:"routing,omitempty"`  // by which an operator has calls move
 }
 
 // Log keeps the last decisions about a service. It is safe for concurrent use, and a
@@ -60,11 +62,17 @@ func (l *Log) Decisions() []Decision {
 
 // decision is what a change of advice decides, if it does.
 func decision(endpoint string, was, is *Advice) (Decision, bool) {
-	if is.Phi == was.Phi && is.Mode == was.Mode && is.Source == was.Source {
+	if is.Phi == was.Phi && is.Mode == was.Mode && is.Source == was.Source && is.Override == was.Override && is.Routing == was.Routing {
 		return Decision{}, false
 	}
-	d := Decision{At: time.Now(), Endpoint: endpoint, Source: is.Source, State: "closed", Phi: is.Phi.Float(), Retries: is.Mode}
-	if is.Phi < PhiFull {
+	d := Decision{
+		At: time.Now(), Endpoint: endpoint, Source: is.Source, State: "closed", Phi: is.Phi.Float(), Retries: is.Mode,
+		Override: is.Override, Routing: is.Routing,
+	}
+	switch {
+	case is.Phi == 0:
+		d.State = "open"
+	case is.Phi < PhiFull:
 		d.State = "dimmed"
 	}
 	if is.InForce() {

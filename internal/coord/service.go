@@ -25,6 +25,8 @@ type Service struct {
 	loans loans
 	log   Log
 
+	routing watchers
+
 	refusal atomic.Pointer[func(service, endpoint string, a *Advice) error]
 
 	mu        sync.Mutex

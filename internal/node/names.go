@@ -203,9 +203,7 @@ func (n *Node) forgetView(s *service, endpoint string) {
 		s.names = slices.Delete(s.names, at, at+1)
 	}
 	if s.used && v.advice.InForce() {
-		n.out.Advice = append(n.out.Advice, Advice{s.name, endpoint, coord.Advice{
-			Phi: coord.PhiFull, Tag: v.advice.Tag + 1, Era: v.advice.Era + 1,
-		}})
+		n.out.Advice = append(n.out.Advice, Advice{s.name, endpoint, coord.Advice{Phi: coord.PhiFull}.Numbered(&v.advice)})
 	}
 }
 

@@ -162,13 +162,7 @@ func (n *Node) adviseOn(now time.Duration, s *service, endpoint string, v *view)
 	}
 	next.Sigma = s.ease(now, endpoint, v, next.Sigma)
 	was := v.advice
-	next.Tag, next.Era = was.Tag, was.Era
-	if next.Phi != was.Phi {
-		next.Tag++
-	}
-	if was.InForce() && !next.InForce() {
-		next.Era++
-	}
+	next = next.Numbered(&was)
 	v.advice = next
 	// While advice is in force its age grows, and so does the error that
 	// tells it; otherwise nobody looks at the age.

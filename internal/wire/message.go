@@ -9,6 +9,7 @@
 //	verdicts = kind (1 byte) | version (1 byte) | age (4 bytes) | section*
 //	ask      = kind (1 byte) | version (1 byte) | section*
 //	loan     = kind (1 byte) | version (1 byte) | section*
+//	override = kind (1 byte) | version (1 byte) | what an operator has signed
 //	section  = tag (uvarint) | length (uvarint) | payload
 //
 // where age is in milliseconds, big endian, at a fixed place so that a relay
@@ -19,7 +20,7 @@
 //	3 loan     name of a service | nonce | amount, in loans only
 //	row        length (uvarint) | fields
 //
-// Every message has one origin, reports and verdicts any number of service
+// Every message but an override has one origin, reports and verdicts any number of service
 // sections, asks and loans one loan section. The section carries
 // the service's name for all of its rows; two neighbouring sections never name
 // the same service. Rows keep their order, so rows of one service should be
@@ -99,6 +100,7 @@ const (
 	KindVerdicts Kind = 2 // a steward to everybody, or in answer to a report
 	KindAsk      Kind = 3 // a member short of a retry to another one
 	KindLoan     Kind = 4 // the answer
+	KindOverride Kind = 5 // an operator to everybody; see Override
 )
 
 // Origin says who wrote a message, and orders the messages of one writer. A
