@@ -13,28 +13,12 @@ import (
 	"github.com/murmuration-go/murmuration/retry"
 )
 
-// advisor publishes advice on one endpoint as a member's driver does: a new tag
-// for each phi, a new era each time that advice ends.
-type advisor struct {
-	*cluster
-	last coord.Advice
-}
+// advisor publishes advice on one endpoint as a member's driver does.
+type advisor struct{ *cluster }
 
-func newAdvisor() *advisor {
-	return &advisor{cluster: newCluster(), last: coord.Advice{Phi: coord.PhiFull}}
-}
+func newAdvisor() *advisor { return &advisor{newCluster()} }
 
-func (c *advisor) publish(a coord.Advice) {
-	a.Tag, a.Era = c.last.Tag, c.last.Era
-	if a.Phi != c.last.Phi {
-		a.Tag++
-	}
-	if c.last.InForce() && !a.InForce() {
-		a.Era++
-	}
-	c.last = a
-	c.endpoint().Publish(a)
-}
+func (c *advisor) publish(a coord.Advice) { c.endpoint().Publish(a.Numbered(c.endpoint().Advice())) }
 
 func (c *advisor) clear() { c.publish(coord.Advice{Phi: coord.PhiFull}) }
 
@@ -52,7 +36,11 @@ func TestDimmingLetsAFractionThrough(t *testing.T) {
 		if s.Totals.Demand != n || s.Totals.OK != uint64(ran) || s.Tagged.Sent != uint64(ran) {
 			t.Errorf("of %d wanted and %d run, %+v was counted", n, ran, s)
 		}
-		if b.State() != breaker.Dimmed || b.Status().Phi != coord.PhiOf(phi).Float() {
+		state := breaker.Dimmed
+		if phi == 0 {
+			state = breaker.Open
+		}
+		if b.State() != state || b.Status().Phi != coord.PhiOf(phi).Float() {
 			t.Errorf("the status is %+v", b.Status())
 		}
 	}

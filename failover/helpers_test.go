@@ -75,15 +75,7 @@ func trip(g *failover.Group, endpoint string) {
 // advise publishes advice on an endpoint as a member's driver does.
 func advise(s *coord.Service, endpoint string, a coord.Advice) {
 	e := s.Endpoint(endpoint)
-	was := e.Advice()
-	a.Tag, a.Era = was.Tag, was.Era
-	if a.Phi != was.Phi {
-		a.Tag++
-	}
-	if was.InForce() && !a.InForce() {
-		a.Era++
-	}
-	e.Publish(a)
+	e.Publish(a.Numbered(e.Advice()))
 }
 
 var (

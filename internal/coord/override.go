@@ -14,7 +14,7 @@ const (
 	Freeze      OverrideKind = iota + 1 // what is in force stays in force, whatever is seen
 	ForceClosed                         // every first try goes, and retries as the budget allows
 	ForceOpen                           // nothing goes
-	Drain                          // calls move to the other endpoints, over some seconds
+	Drain                               // calls move to the other endpoints, over some seconds
 	Prefer                              // everybody's first tries move to this endpoint, over some seconds
 	RetriesOff                          // no retries
 )
