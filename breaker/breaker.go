@@ -58,6 +58,7 @@ func New(endpoint string, c Config) *Breaker {
 	if s := coord.Resolve(c.Cluster, c.Service); s != nil {
 		s.RefuseWith(dimmed)
 		b.shared, b.log = s.Endpoint(endpoint), s.Log()
+		b.shared.TellPolicy(b.config.policy())
 	}
 	b.life.Store(newLocal(b, b.shared.Advice().Era, false))
 	b.shared.TellOwnPath(b.OwnPath)

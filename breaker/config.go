@@ -167,6 +167,13 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// policy tells the numbers of a Config that has its defaults, and whose rules are
+// alike where they are off.
+func (c *Config) policy() string {
+	return fmt.Sprintf("breaker window %v requests %d ratio %v consecutive %d open %v timeout %v",
+		c.Window, max(c.MinRequests, -1), c.FailureRatio, max(c.ConsecutiveFailures, -1), c.OpenTimeout, c.AttemptTimeout)
+}
+
 // ConfigError is one fault of a Config.
 type ConfigError struct {
 	Field   string // name of the field

@@ -42,8 +42,9 @@ type Group struct {
 	policy  retry.Policy
 	routes  atomic.Pointer[routes]
 
-	log    *coord.Log // of the service, if it has one in a cluster
-	forget func()     // ends the watch for an operator's orders
+	shared *coord.Service // nil: no cluster
+	log    *coord.Log     // of the service, if it has one in a cluster
+	forget func()         // ends the watch for an operator's orders
 
 	mu       sync.Mutex // serialises changes of routes
 	closed   atomic.Bool
@@ -68,12 +69,12 @@ func New(service string, c Config) (*Group, error) {
 	if g.policy.Budget == nil {
 		g.policy.Budget = retry.NewBudget(c.budget(service))
 	}
-	shared := coord.Resolve(c.Cluster, service)
-	if g.log = shared.Log(); g.log == nil {
+	g.shared = coord.Resolve(c.Cluster, service)
+	if g.log = g.shared.Log(); g.log == nil {
 		g.log = new(coord.Log)
 	}
 	g.setRoutes(c.Endpoints, nil)
-	g.forget = shared.WatchRouting(g.reroute)
+	g.forget = g.shared.WatchRouting(g.reroute)
 	g.reroute() // what was ordered in between
 	return g, nil
 }
@@ -96,6 +97,7 @@ func (g *Group) setRoutes(list []Endpoint, old *routes) {
 		targets[i] = t
 	}
 	g.routes.Store(g.route(targets))
+	g.shared.TellPolicy("group", g.config.policy(list))
 }
 
 // route makes routes of targets, and tells the cluster how this process stands to
@@ -146,10 +148,7 @@ func (g *Group) present() *routes {
 	if r.before == nil {
 		return r
 	}
-	over := g.config.DrainOver
-	if over == 0 {
-		over = drainOver
-	}
+	over := g.config.drainOver()
 	now := coord.Now()
 	if now-r.since >= over {
 		done := *r

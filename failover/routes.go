@@ -70,10 +70,7 @@ func newRoutes(zone string, targets []*target) *routes {
 	}
 	for _, i := range r.home {
 		r.homes |= 1 << i
-		w := r.targets[i].Weight
-		if w == 0 {
-			w = 1
-		}
+		w := r.targets[i].weight()
 		r.weights = append(r.weights, w)
 		r.weight += w
 	}

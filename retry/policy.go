@@ -81,6 +81,20 @@ func (p Policy) Validate() error {
 	return errors.Join(faults...)
 }
 
+// String tells the numbers that the policy comes to, defaults filled in. It tells
+// nothing of its Budget and its functions.
+func (p Policy) String() string {
+	hedge := "never"
+	switch h := p.Hedge; {
+	case h == nil:
+	case h.Delay == 0:
+		hedge = "after p95"
+	default:
+		hedge = "after " + h.Delay.String()
+	}
+	return fmt.Sprintf("attempts %d backoff %v timeout %v hedge %s", p.maxAttempts(), p.backoff(), p.AttemptTimeout, hedge)
+}
+
 func (p *Policy) maxAttempts() int {
 	switch {
 	case p.MaxAttempts == 0:

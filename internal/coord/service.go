@@ -25,7 +25,8 @@ type Service struct {
 	loans loans
 	log   Log
 
-	routing watchers
+	routing  watchers
+	policies policies
 
 	refusal atomic.Pointer[func(service, endpoint string, a *Advice) error]
 
