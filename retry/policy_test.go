@@ -32,7 +32,6 @@ func TestPolicyText(t *testing.T) {
 	}
 }
 
-
 func TestBudgetTellsItsPolicy(t *testing.T) {
 	tell := func(c retry.BudgetConfig) uint32 {
 		s := coord.NewService("svc")

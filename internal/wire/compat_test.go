@@ -14,7 +14,7 @@ import (
 func TestNewerMinor(t *testing.T) {
 	longOrigin := section(tagOrigin, 1, 'm', 5, 7, 0xde, 0xad)
 	row := verdictRow("e", 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
-	full := append(slices.Clone(row), 11, 12, 13, 1, 1, 'z', 100, 14)
+	full := append(slices.Clone(row), 11, 12, 13, 1, 1, 'z', 100, 14, 15, 16)
 	longRow := append(slices.Clone(full), 0xff, 0xff, 0xff)
 	unknown := slices.Concat(section(9, 1, 2, 3), section(9), section(300, make([]byte, 200)...))
 	want := &Verdicts{
@@ -24,7 +24,7 @@ func TestNewerMinor(t *testing.T) {
 				Service: "s", Endpoint: "e", Phi: coord.PhiFull - 1, Mode: coord.RetryRatio, State: Dim,
 				L0: 3 * us, Thr: 4 * us, Latency: 5 * us, Window: 6 * us,
 				Demand: 7, Reporters: 8, Failures: 9, Outcomes: 10, Failing: 11, Pushback: 12 * us,
-				Good: .013, Zones: []ZoneShare{{"z", 100, .014}},
+				Good: .013, Zones: []ZoneShare{{"z", 100, .014}}, Policy: 15, Drift: 16,
 			},
 			{Service: "s", Endpoint: "f", Phi: coord.PhiFull},
 		},
@@ -34,7 +34,7 @@ func TestNewerMinor(t *testing.T) {
 		"longer origin":    verdicts(longOrigin, service("s", full, verdictRow("f"))),
 		"longer row":       verdicts(plain, service("s", longRow, verdictRow("f"))),
 		"unknown sections": verdicts(plain, service("s", full, verdictRow("f")), unknown),
-		"all":              verdicts(longOrigin, service("s", longRow, append(verdictRow("f"), 0, 0, 0, 0, 1)), unknown),
+		"all":              verdicts(longOrigin, service("s", longRow, append(verdictRow("f"), 0, 0, 0, 0, 0, 0, 1)), unknown),
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, skipped, err := decode(in)
@@ -57,7 +57,7 @@ func TestNewerMinorReport(t *testing.T) {
 	want.Report.Rows[0].write(row)
 	in := report(
 		section(tagOrigin, append(block([]byte("web-7f9c-k2x4q")...), 1, 0xe7, 0xf8, 2, 99)...),
-		service("payments", append(row.b, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3)),
+		service("payments", append(row.b, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3)),
 		section(77, 1),
 	)
 	m, skipped, err := decode(in)
@@ -86,6 +86,40 @@ func TestOlderMinor(t *testing.T) {
 		}
 		if got := m.Verdicts.Rows[0]; !reflect.DeepEqual(got, want) {
 			t.Errorf("%d: got %+v\nwant %+v", n, got, want)
+		}
+	}
+}
+
+// TestOlderZones decodes rows with zones as they were written before a policy came
+// after them, and refuses those that end in a policy of zero or have half a zone.
+func TestOlderZones(t *testing.T) {
+	zones := append(verdictRow("e"), 0, 0, 0, 2, 1, 'y', 100, 14, 1, 'z', 0, 0)
+	for name, c := range map[string]struct {
+		row  []byte
+		want VerdictRow
+		ok   bool
+	}{
+		"no policy":      {zones, VerdictRow{}, true},
+		"policy":         {append(slices.Clone(zones), 5), VerdictRow{Policy: 5}, true},
+		"both":           {append(slices.Clone(zones), 5, 6), VerdictRow{Policy: 5, Drift: 6}, true},
+		"drift":          {append(slices.Clone(zones), 0, 6), VerdictRow{Drift: 6}, true},
+		"zero":           {append(slices.Clone(zones), 0), VerdictRow{}, false},
+		"zeros":          {append(slices.Clone(zones), 5, 0), VerdictRow{}, false},
+		"half a zone":    {zones[:len(zones)-1], VerdictRow{}, false},
+		"a large policy": {append(slices.Clone(zones), 0x80, 0x80, 0x80, 0x80, 0x10), VerdictRow{}, false},
+	} {
+		m, skipped, err := decode(verdicts(origin, service("s", c.row)))
+		if (err == nil) != c.ok || skipped {
+			t.Errorf("%s: skipped %v, error %v", name, skipped, err)
+		}
+		if !c.ok {
+			continue
+		}
+		want := c.want
+		want.Service, want.Endpoint, want.Phi = "s", "e", coord.PhiFull
+		want.Zones = []ZoneShare{{"y", 100, .014}, {"z", 0, 0}}
+		if got := m.Verdicts.Rows[0]; !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %+v\nwant %+v", name, got, want)
 		}
 	}
 }

@@ -21,6 +21,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(verdicts(origin, service("s", append(verdictRow("e"), 1, 2)), section(9, 1)))
 	f.Add(verdicts(origin, service("s", append(verdictRow("e"), 1, 0))))
 	f.Add(verdicts(origin, service("s", append(verdictRow("e"), 0, 0, 3))))
+	f.Add(verdicts(origin, service("s", append(verdictRow("e"), 0, 0, 0, 1, 1, 'z', 0, 0, 5, 6))))
 	f.Add(verdicts(origin, service("s", goodRow), service("t", goodRow, goodRow)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, skipped, err := decode(b)
@@ -91,14 +92,14 @@ func FuzzRoundTrip(f *testing.F) {
 			Pushback: coord.Pushback{Left: a, Ago: b},
 		}
 		roundTrip(t, Message{Kind: KindReport, Report: &Report{Origin: o, Rows: []ReportRow{
-			{Service: s1, Health: health, L0: a, Sample: sample},
+			{Service: s1, Health: health, Policy: uint32(x), L0: a, Sample: sample},
 			{Service: s2, Health: health, L0: b, Sample: sample},
 		}}}, sendable(member, s1, s2, endpoint) && a >= 0 && b >= 0)
 
 		row := VerdictRow{
 			Endpoint: endpoint, Phi: coord.Phi(phi), Mode: coord.Mode(small & 15), State: State(small >> 4),
 			L0: a, Thr: b, Latency: a, Window: b, Demand: x, Reporters: y, Failures: x, Outcomes: y,
-			Failing: y, Pushback: b,
+			Failing: y, Pushback: b, Policy: uint32(y), Drift: x,
 		}
 		v := &Verdicts{Origin: o, Age: b, Rows: []VerdictRow{row, row}}
 		v.Rows[0].Service, v.Rows[1].Service = s1, s2
@@ -166,7 +167,7 @@ func onWire(m Message) Message {
 		for i := range v.Rows {
 			row := &v.Rows[i]
 			span(MaxSpan, &row.L0, &row.Thr, &row.Latency, &row.Window, &row.Pushback)
-			count(&row.Demand, &row.Reporters, &row.Failures, &row.Outcomes, &row.Failing)
+			count(&row.Demand, &row.Reporters, &row.Failures, &row.Outcomes, &row.Failing, &row.Drift)
 		}
 	}
 	return m

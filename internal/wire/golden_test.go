@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -123,6 +124,38 @@ func largestPushedRow() ReportRow {
 	return row
 }
 
+func longestVerdictRow() VerdictRow {
+	row := largestVerdictRow()
+	row.Policy, row.Drift = math.MaxUint32, MaxCount
+	return row
+}
+
+func longestReportRow() ReportRow {
+	row := largestPushedRow()
+	row.Flow = coord.Flow{Sent: MaxCount, Need: MaxCount, Strained: MaxCount}
+	row.Place = coord.Place{Zone: strings.Repeat("z", coord.MaxName), Away: true, Capacity: maxRate / 1000}
+	row.Policy = math.MaxUint32
+	return row
+}
+
+// policyReport and policyVerdicts have rows with a policy after all, some and none of
+// the fields before it.
+func policyReport() *Report {
+	r := typicalReport(4)
+	r.Rows[0].Policy = 0xfeedface
+	r.Rows[1].Policy, r.Rows[1].Place.Zone = 1, "east\x00"
+	r.Rows[2].Place.Zone = "east\x00"
+	return r
+}
+
+func policyVerdicts() *Verdicts {
+	v := pushedVerdicts()
+	v.Rows[0].Policy, v.Rows[0].Drift = 0xfeedface, 3
+	v.Rows[1].Policy, v.Rows[1].Zones = 1, []ZoneShare{{Name: "east"}}
+	v.Rows[2].Zones = []ZoneShare{{Name: "east"}}
+	return v
+}
+
 var largestOrigin = Origin{Member: strings.Repeat("m", MaxMember), Incarnation: 1<<64 - 1, Seq: 1<<64 - 1}
 
 func goldenMessages() map[string]Message {
@@ -154,6 +187,10 @@ func goldenMessages() map[string]Message {
 			{Service: "s", Health: 255, Sample: coord.Sample{Endpoint: "e", Phi: coord.PhiFull, Flow: coord.Flow{Sent: 7, Need: 2, Strained: 1}, Place: coord.Place{Zone: "z", Away: true, Capacity: 400}}},
 			{Service: "s", Health: 255, Sample: coord.Sample{Endpoint: "f", Phi: coord.PhiFull, Flow: coord.Flow{Sent: 7}}},
 		}}),
+		"report-policy":    report(policyReport()),
+		"verdicts-policy":  verdicts(policyVerdicts()),
+		"report-full":      report(&Report{Origin: largestOrigin, Rows: []ReportRow{longestReportRow()}}),
+		"verdicts-full":    verdicts(&Verdicts{Origin: largestOrigin, Age: MaxAge, Rows: []VerdictRow{longestVerdictRow()}}),
 		"ask":              {Kind: KindAsk, Loan: &Loan{Origin: typicalVerdicts().Origin, Service: "payments", Nonce: 0xfeedfacecafebeef}},
 		"loan":             {Kind: KindLoan, Loan: &Loan{Origin: typicalVerdicts().Origin, Service: "payments", Nonce: 0xfeedfacecafebeef, Amount: MaxLoan / 3}},
 		"loan-largest":     {Kind: KindLoan, Loan: &Loan{Origin: largestOrigin, Service: strings.Repeat("s", coord.MaxName), Nonce: 1<<64 - 1, Amount: MaxLoan}},

@@ -129,7 +129,8 @@ type Report struct {
 // ReportRow is one endpoint's part of a report.
 type ReportRow struct {
 	Service string
-	Health  uint8 // how far the member trusts its own view: 255 fully, 0 not at all
+	Health  uint8  // how far the member trusts its own view: 255 fully, 0 not at all
+	Policy  uint32 // what it goes by in its calls of the service, 0 unknown
 	L0      time.Duration
 	coord.Sample
 }
@@ -151,6 +152,7 @@ type VerdictRow struct {
 	Phi       coord.Phi
 	Mode      coord.Mode
 	State     State
+	Policy    uint32        // that of most who report on the service, told while there is another
 	L0        time.Duration // healthy mean latency, 0 unknown
 	Thr       time.Duration // above it a success is tight
 	Latency   time.Duration // mean latency of the successes in the window
@@ -161,6 +163,7 @@ type VerdictRow struct {
 	Outcomes  uint64
 	Failing   uint64        // members that failed in the window
 	Pushback  time.Duration // how long retries are to wait, from when the row was decided
+	Drift     uint64        // members that report on the service and have another Policy
 
 	// The plan's part: the load that the endpoint has borne with ease, and what
 	// concerns each zone, in order of their names.

@@ -72,6 +72,7 @@ func genReport(rows int) *rapid.Generator[*Report] {
 		return ReportRow{
 			Service: genService().Draw(t, "service"),
 			Health:  rapid.Uint8().Draw(t, "health"),
+			Policy:  perhaps(rapid.Uint32()).Draw(t, "policy"),
 			L0:      span.Draw(t, "L0"),
 			Sample: coord.Sample{
 				Endpoint: genName(coord.MaxName).Draw(t, "endpoint"),
@@ -113,6 +114,7 @@ func genVerdicts(rows int) *rapid.Generator[*Verdicts] {
 			Failures: count.Draw(t, "failures"), Outcomes: count.Draw(t, "outcomes"),
 			Failing: perhaps(count).Draw(t, "failing"), Pushback: perhaps(span).Draw(t, "pushback"),
 			Good: genRate().Draw(t, "good"), Zones: genZones().Draw(t, "zones"),
+			Policy: perhaps(rapid.Uint32()).Draw(t, "policy"), Drift: perhaps(count).Draw(t, "drift"),
 		}
 	})
 	return rapid.Custom(func(t *rapid.T) *Verdicts {
@@ -265,9 +267,9 @@ func checkOrigin(t *rapid.T, got, want Origin, seq uint64) {
 
 // TestLargestRowFits is what Split relies on: any one row fits a message.
 func TestLargestRowFits(t *testing.T) {
-	r := &Report{Origin: largestOrigin, Rows: []ReportRow{largestPushedRow(), largestPushedRow(), largestPushedRow()}}
-	v := &Verdicts{Origin: largestOrigin, Age: MaxAge, Rows: []VerdictRow{largestVerdictRow()}}
+	r := &Report{Origin: largestOrigin, Rows: []ReportRow{longestReportRow()}}
+	v := &Verdicts{Origin: largestOrigin, Age: MaxAge, Rows: []VerdictRow{longestVerdictRow()}}
 	t.Logf("the largest verdict: %d bytes", len(mustEncode(t, Message{Kind: KindVerdicts, Verdicts: v})))
 	b := mustEncode(t, Message{Kind: KindReport, Report: r})
-	t.Logf("three of the largest rows: %d bytes", len(b))
+	t.Logf("the largest report: %d bytes", len(b))
 }

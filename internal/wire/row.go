@@ -1,6 +1,10 @@
 package wire
 
-import "github.com/murmuration-go/murmuration/internal/coord"
+import (
+	"math"
+
+	"github.com/murmuration-go/murmuration/internal/coord"
+)
 
 // The fields of rows, in the order of the wire: each write has its read below
 // it. New fields go at the end, are optional, and are zero when they are missing.
@@ -44,11 +48,12 @@ func (row *ReportRow) write(w *writer) {
 	w.count(row.Flow.Strained)
 	w.flag(row.Place.Away)
 	w.rate("capacity", row.Place.Capacity)
-	if row.Place.Zone == "" {
-		w.trim(begin)
-		return
-	}
 	w.zone(row.Place.Zone)
+	if row.Place.Zone != "" {
+		begin = len(w.b) // a name may end in a zero
+	}
+	w.number(uint64(row.Policy))
+	w.trim(begin)
 }
 
 func (row *ReportRow) read(r *reader) {
@@ -84,6 +89,7 @@ func (row *ReportRow) read(r *reader) {
 	row.Place.Away = r.upTo("away", 1) == 1
 	row.Place.Capacity = r.rate("capacity")
 	row.Place.Zone = r.zone()
+	row.Policy = uint32(r.upTo("policy", math.MaxUint32))
 	r.trimmed()
 }
 
@@ -105,10 +111,6 @@ func (row *VerdictRow) write(w *writer) {
 	w.count(row.Failing)
 	w.duration("pushback", row.Pushback, MaxSpan)
 	w.rate("good", row.Good)
-	if len(row.Zones) == 0 {
-		w.trim(begin)
-		return
-	}
 	if len(row.Zones) > MaxZones {
 		w.fail(errorf(BadValue, "%d zones; the limit is %d", len(row.Zones), MaxZones))
 		return
@@ -122,7 +124,11 @@ func (row *VerdictRow) write(w *writer) {
 		w.zone(z.Name)
 		w.number(uint64(z.Sigma))
 		w.rate("memory", z.Memory)
+		begin = len(w.b) // a zone is whole
 	}
+	w.number(uint64(row.Policy))
+	w.count(row.Drift)
+	w.trim(begin)
 }
 
 func (row *VerdictRow) read(r *reader) {
@@ -143,10 +149,17 @@ func (row *VerdictRow) read(r *reader) {
 	row.Failing = r.count("failing")
 	row.Pushback = r.duration("pushback", MaxSpan)
 	row.Good = r.rate("good")
-	n := r.upTo("zones", MaxZones)
-	if r.trimmed(); n == 0 || r.err != nil {
-		return
+	if n := r.upTo("zones", MaxZones); n > 0 {
+		row.readZones(r, n)
 	}
+	row.Policy = uint32(r.upTo("policy", math.MaxUint32))
+	row.Drift = r.count("drift")
+	r.trimmed()
+}
+
+// readZones reads zones, which are whole: nothing of them is left out.
+func (row *VerdictRow) readZones(r *reader, n uint64) {
+	r.rest = false
 	row.Zones = make([]ZoneShare, n)
 	for i := range row.Zones {
 		z := &row.Zones[i]
@@ -157,4 +170,5 @@ func (row *VerdictRow) read(r *reader) {
 			r.fail(errorf(NonCanonical, "zones are not in order"))
 		}
 	}
+	r.optional()
 }
