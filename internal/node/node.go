@@ -43,6 +43,7 @@ type service struct {
 	used     bool
 	stewards []string // the top three, best first
 	mine     bool     // self is one of them
+	policy   uint32   // this member's, if it uses the service
 	voices   voices   // of those who report on it, if mine, or decide on it
 
 	views map[string]*view
@@ -53,6 +54,7 @@ type service struct {
 	dutyOrder []*duty
 	callers   map[string]*caller
 	callOrder []string
+	tally     tally // of the callers' policies
 
 	toldFellows time.Duration // when the other stewards were told last
 	demand      uint64        // first tries when the load was measured last
@@ -131,6 +133,7 @@ func (n *Node) appoint(s *service) {
 	s.mine = slices.Contains(s.stewards, n.self)
 	if !s.mine {
 		s.duties, s.dutyOrder, s.callers, s.callOrder, s.planner = nil, nil, nil, nil, nil
+		s.tally = tally{}
 	}
 	for _, d := range s.dutyOrder {
 		d.law.Appoint(s.stewards)
@@ -153,6 +156,7 @@ func compare(a, b string) int {
 // Samples is one service's counters, read by the caller.
 type Samples struct {
 	Service   string
+	Policy    uint32 `json:",omitempty"` // see coord.Service
 	Endpoints []coord.Sample
 }
 

@@ -22,9 +22,10 @@ func (n *Node) report(now time.Duration, samples []Samples, health uint8) {
 		if s == nil {
 			continue
 		}
+		s.policy = u.Policy
 		for _, e := range n.worthTelling(now, s, u.Endpoints) {
 			v := s.views[e.Endpoint]
-			row := wire.ReportRow{Service: s.name, Health: health, L0: v.l0, Sample: e}
+			row := wire.ReportRow{Service: s.name, Health: health, Policy: u.Policy, L0: v.l0, Sample: e}
 			for _, steward := range s.stewards {
 				if _, ok := rows[steward]; !ok {
 					to = append(to, steward)

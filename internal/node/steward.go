@@ -37,6 +37,7 @@ type caller struct {
 	heard     time.Duration
 	answered  time.Duration
 	endpoints []string // that it reported about, sorted
+	policy    uint32   // as it has told last, 0 if it has not
 }
 
 // heardReport takes in a report, row by row. Reports that complete an epoch lead
@@ -68,7 +69,7 @@ func (n *Node) heardReport(now time.Duration, r *wire.Report) {
 		}
 		n.stats.Reports++
 		d.voices.hear(now, r.Origin.Member)
-		s.called(now, r.Origin.Member, row.Endpoint)
+		s.called(now, r.Origin.Member, row)
 		if decision, changed := d.law.Judge(now); changed {
 			n.decided(now, s, d, decision)
 			n.answer(now, []*service{s})
@@ -76,7 +77,7 @@ func (n *Node) heardReport(now time.Duration, r *wire.Report) {
 	}
 }
 
-func (s *service) called(now time.Duration, member, endpoint string) {
+func (s *service) called(now time.Duration, member string, row *wire.ReportRow) {
 	c := s.callers[member]
 	if c == nil {
 		c = &caller{answered: now - refreshClosed} // to be answered at once
@@ -84,8 +85,11 @@ func (s *service) called(now time.Duration, member, endpoint string) {
 		s.callOrder = append(s.callOrder, member)
 	}
 	c.asked, c.heard = true, now
-	if at, ok := slices.BinarySearch(c.endpoints, endpoint); !ok {
-		c.endpoints = slices.Insert(c.endpoints, at, endpoint)
+	if c.policy != row.Policy {
+		c.policy, s.tally.changed = row.Policy, true
+	}
+	if at, ok := slices.BinarySearch(c.endpoints, row.Endpoint); !ok {
+		c.endpoints = slices.Insert(c.endpoints, at, row.Endpoint)
 		c.answered = now - refreshClosed
 	}
 }
@@ -137,6 +141,7 @@ func (n *Node) decide(now time.Duration) {
 			d.law.Step(now)
 		}
 		n.divert(now, s)
+		s.count()
 		for _, d := range s.dutyOrder {
 			n.decided(now, s, d, d.law.Decision())
 		}
@@ -144,6 +149,7 @@ func (n *Node) decide(now time.Duration) {
 			gone := !n.roster.Has(member) || now-s.callers[member].heard > 30*time.Second
 			if gone {
 				delete(s.callers, member)
+				s.tally.changed = true
 			}
 			return gone
 		})
@@ -160,6 +166,7 @@ func (n *Node) decided(now time.Duration, s *service, d *duty, decision law.Deci
 	if changed {
 		n.out.Decisions = append(n.out.Decisions, Decision{s.name, d.endpoint, d.decided, decision})
 	}
+	row.Policy, row.Drift = s.tally.policy, uint64(len(s.tally.odd))
 	row.Good, row.Zones = d.row.Good, d.row.Zones // as planned last
 	if row.State != wire.Closed {                 // between two ticks, since the plan has seen it
 		row.Zones = withoutSigma(row.Zones)

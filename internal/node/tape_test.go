@@ -127,14 +127,14 @@ func TestFullTape(t *testing.T) {
 
 func TestReadTapeErrors(t *testing.T) {
 	const (
-		head    = `{"tape":3,"name":"self","incarnation":1,"calls":1}`
+		head    = `{"tape":4,"name":"self","incarnation":1,"calls":1}`
 		members = `{"do":"members","names":["self"]}`
 	)
 	for _, c := range []struct{ name, file, want string }{
 		{"empty", "", "first line"},
 		{"no tape", "once upon a time", "first line"},
-		{"an older one", `{"tape":1,"name":"self","incarnation":1,"calls":0}`, "version 1; this is 3"},
-		{"a newer one", `{"tape":4,"name":"self","incarnation":1,"calls":0}`, "version 4; this is 3"},
+		{"an older one", `{"tape":1,"name":"self","incarnation":1,"calls":0}`, "version 1; this is 4"},
+		{"a newer one", `{"tape":5,"name":"self","incarnation":1,"calls":0}`, "version 5; this is 4"},
 		{"cut between lines", head + "\n", "after 0 calls of 1: unexpected EOF"},
 		{"cut within a line", head + "\n" + members[:20], "after 0 calls of 1: unexpected EOF"},
 		{"too much", head + "\n" + members + "\n" + members, "after 1 calls of 1: the tape is too long"},
@@ -171,7 +171,7 @@ func FuzzReadTape(f *testing.F) {
 		tape.Calls = tape.Calls[:min(len(tape.Calls), 12)]
 		f.Add(written(f, tape))
 	}
-	f.Add([]byte(`{"tape":3,"name":"self","incarnation":1,"calls":1}` + "\n" + `{"do":"members"}`))
+	f.Add([]byte(`{"tape":4,"name":"self","incarnation":1,"calls":1}` + "\n" + `{"do":"members"}`))
 	f.Fuzz(func(t *testing.T, file []byte) {
 		tape, err := node.ReadTape(bytes.NewReader(file))
 		if err != nil {

@@ -8,7 +8,7 @@ import (
 	"io"
 )
 
-const tapeVersion = 3 // raised whenever a Call or what is in it has other fields
+const tapeVersion = 4 // raised whenever a Call or what is in it has other fields
 
 // tapeHead is the first line of a written tape; each further one is a Call.
 type tapeHead struct {
