@@ -42,6 +42,7 @@ type usedService struct {
 	svc       *coord.Service
 	endpoints map[string]*usedEndpoint
 	early     map[string]coord.Advice // about endpoints that this process does not have, as yet
+	odd       bool                    // its policy here is not that of most, which has been logged
 }
 
 type usedEndpoint struct {
@@ -177,7 +178,7 @@ func (d *driver) sample(now time.Duration) []node.Samples {
 	slices.SortFunc(d.order, func(a, b *usedService) int { return cmp.Compare(a.name, b.name) })
 	samples := make([]node.Samples, 0, len(d.order))
 	for _, s := range d.order {
-		all := node.Samples{Service: s.name}
+		all := node.Samples{Service: s.name, Policy: s.svc.Policy()}
 		for _, ep := range s.svc.Endpoints() {
 			u := s.endpoints[ep.Name()]
 			if u == nil {

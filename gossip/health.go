@@ -90,6 +90,12 @@ type Health struct {
 	Disagreements []Disagreement `json:"disagreements,omitempty"`
 	Disagree      int            `json:"disagree"`
 
+	// PolicyDrift are services for which not all members have the same policy, as two
+	// stewards have counted, at most 64 of them: first those for which this member is
+	// an odd one, each by name. Drifting is how many there are.
+	PolicyDrift []Drift `json:"policy_drift,omitempty"`
+	Drifting    int     `json:"drifting"`
+
 	// Missing is the number of members that were found dead within the last five
 	// minutes, had not left and have not come back. SplitSuspected says that they
 	// are at least two and a quarter of all: the network may be split, in which case

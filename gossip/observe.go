@@ -39,6 +39,7 @@ func (d *driver) observe(now time.Duration) {
 	}
 	slices.Sort(h.OwnPaths)
 	t.tell(&h)
+	d.drift(now, &h)
 	h.Missing, h.SplitSuspected = s.missing, s.split()
 	if h.SplitSuspected && !d.split {
 		d.c.cfg.Logger.Warn("gossip: the network may be split, and each side decide for itself", "missing", s.missing, "members", s.members)

@@ -34,7 +34,7 @@ func (o Opinion) differs(p Opinion) bool {
 
 const (
 	apart     = 2.0 // times, from which on two phi are no matter of who spoke first: they rise by as much at once
-	mostShown = 64  // disagreements
+	mostShown = 64  // disagreements, and as many drifts
 )
 
 // standing gathers what Health tells of verdicts.
