@@ -80,6 +80,7 @@ const (
 	coverageName     = "murmuration.cluster.coverage"
 	verdictAgeName   = "murmuration.cluster.verdict.age"
 	disagreementName = "murmuration.cluster.disagreement"
+	policyDriftName  = "murmuration.policy.drift"
 	ownPathName      = "murmuration.cluster.own_path"
 	trustName        = "murmuration.cluster.trust"
 	lateTickName     = "murmuration.cluster.tick.late"

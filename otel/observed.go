@@ -122,6 +122,7 @@ func (o *observed) init(m metric.Meter) error {
 	g := gauges{meter: m}
 	budgets := o.budgetGauges(&g)
 	endpoints := o.endpointGauges(&g)
+	drift := o.driftGauge(&g)
 	cluster := clusterGauges(&g)
 	_, err := m.RegisterCallback(func(_ context.Context, to metric.Observer) error {
 		budgets(to)
@@ -130,7 +131,9 @@ func (o *observed) init(m metric.Meter) error {
 		o.mu.Unlock()
 		if c != nil {
 			endpoints(to, c.Endpoints())
-			cluster(to, c.Health())
+			h := c.Health()
+			drift(to, h.PolicyDrift)
+			cluster(to, h)
 		}
 		return nil
 	}, g.made...)
@@ -158,6 +161,17 @@ func (o *observed) endpointGauges(g *gauges) func(metric.Observer, []gossip.Endp
 				with := metric.WithAttributes(t.attrs...)
 				phi(to, e.Phi, with)
 				spill(to, e.Spill, with)
+			}
+		}
+	}
+}
+
+func (o *observed) driftGauge(g *gauges) func(metric.Observer, []gossip.Drift) {
+	members := g.count(policyDriftName, "{member}", "Members whose policy for the service is not that of most.")
+	return func(to metric.Observer, all []gossip.Drift) {
+		for i := range all {
+			if t := o.targets.get(all[i].Service, ""); t != o.targets.overflow {
+				members(to, int64(all[i].Members), metric.WithAttributes(t.attrs...))
 			}
 		}
 	}

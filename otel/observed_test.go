@@ -93,6 +93,33 @@ func TestObservedOfTheCluster(t *testing.T) {
 	}
 }
 
+// Where members have different policies it is told how many have another than most, and
+// of services where they have the same nothing.
+func TestObservedDrift(t *testing.T) {
+	l := newLab(t)
+	a := join(t, gossip.Config{})
+	b := join(t, gossip.Config{Seeds: []string{a.Addr()}, Hooks: l.Gossip()})
+	a.CoordService("svc").TellPolicy("budget", "a")
+	b.CoordService("svc").TellPolicy("budget", "b")
+	got := l.metrics()
+	for tick := time.NewTicker(10 * time.Millisecond); got["policy.drift{service=svc}"] == ""; got = l.metrics() {
+		<-tick.C
+		for _, m := range []*gossip.Cluster{a, b} {
+			for _, service := range []string{"svc", "same"} {
+				e := m.CoordService(service).Endpoint("e")
+				e.Wanted(0)
+				e.Send(e.Advice(), time.Second, false, 0).End(coord.Success, time.Millisecond)
+			}
+		}
+	}
+	if n := got["policy.drift{service=svc}"]; n != "1 {member}" {
+		t.Errorf("%q differ", n)
+	}
+	if n, ok := got["policy.drift{service=same}"]; ok {
+		t.Errorf("%q differ of a service without policies", n)
+	}
+}
+
 // Budgets of one service are told together, and only as long as they are there.
 func TestObservedBudgets(t *testing.T) {
 	l := newLab(t)

@@ -66,6 +66,7 @@
 //	murmuration.budget.level             {token}         service
 //	murmuration.endpoint.phi             1               service, endpoint
 //	murmuration.endpoint.spill           1               service, endpoint
+//	murmuration.policy.drift             {member}        service
 //	murmuration.cluster.mode             1               mode
 //	murmuration.cluster.members          {member}
 //	murmuration.cluster.members.missing  {member}
@@ -88,7 +89,8 @@
 //
 // endpoint.phi and spill are what the cluster has in force: the share of first
 // tries that may go, and the chance that a call which failed elsewhere may come.
-// Those of the cluster are what gossip.Health tells of the coordination itself;
+// policy.drift is told of services for which there is any: how many members have another
+// policy than most. Those of the cluster are what gossip.Health tells of the coordination itself;
 // mode is 1 for the one of alone, degraded and coordinated that it is in, and
 // verdict.age has the quantiles 0.5 and 0.99. Attributes of cluster.drop are the
 // reasons for which Health counts messages as dropped or malformed.
