@@ -8,9 +8,11 @@
 //
 // A node has two halves. As a member it reports what it saw to the stewards of
 // the services it uses (report.go), and makes advice of the verdicts it hears
-// (view.go); it borrows tokens for retries, and lends them (loan.go). As a steward of the services it ranks in the top three for, it runs
-// package law on the reports of others (steward.go). Which names it keeps, of
-// those it uses and those that others come up with, is in names.go.
+// (view.go); it borrows tokens for retries, and lends them (loan.go). As a
+// steward of the services it ranks in the top three for, it runs package law on
+// the reports of others (steward.go), and counts whose policy is not that of most
+// (policy.go). Which names it keeps, of those it uses and those that others come
+// up with, is in names.go.
 //
 // # Invariants
 //

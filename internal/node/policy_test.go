@@ -205,8 +205,7 @@ func TestStewardsCountTheSame(t *testing.T) {
 	})
 }
 
-// A steward that uses the service is told of by its own reports as well, and names
-// some of the odd ones only.
+// A steward that uses the service counts itself too, and names 16 of the odd ones.
 func TestOddNamesAreBounded(t *testing.T) {
 	s := newAmong(t, names(60), true)
 	s.uses(1)
