@@ -155,7 +155,7 @@ func (r *routes) instead(tried, passed uint64, err error) int {
 		return -1
 	}
 	e, _ := err.(*breaker.OpenError)
-	if e != nil && e.Source == breaker.SourceOperator && !r.planned() && !e.Retry {
+	if e != nil && e.Source == breaker.SourceOperator && e.Phi == 0 && !r.planned() {
 		e = nil // with nobody to say where there is room, it is as if its own breaker were open
 	}
 	if e != nil && e.Source != breaker.SourceLocal && !e.Retry {

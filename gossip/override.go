@@ -38,9 +38,12 @@ const (
 // MaxOverrideLife is how long an override can be in force.
 const MaxOverrideLife = override.MaxLife
 
-// OverrideRefusal is why an override was not taken; an error, and by its String the key in
+// OverrideRefusal is why an override was not taken. Its String is the key in
 // Health.OverridesRefused.
 type OverrideRefusal = override.Refusal
+
+// OverrideError is the error of PlaceOverride.
+type OverrideError = override.Error
 
 // SignOverride signs an override for the cluster of that name with the private key of one
 // of its Config.Operators. A new override needs no ID and no Version; the times lose
@@ -50,10 +53,10 @@ func SignOverride(key ed25519.PrivateKey, cluster string, o Override) ([]byte, e
 }
 
 // PlaceOverride takes a signed override, puts it in force here and tells everybody. The
-// error is an OverrideRefusal. Placing one that is known already does nothing.
+// error is an *OverrideError. Placing one that is known already does nothing.
 func (c *Cluster) PlaceOverride(signed []byte) (Override, error) {
 	if c == nil {
-		return Override{}, override.NoOperators
+		return Override{}, &OverrideError{Refusal: override.NoOperators}
 	}
 	return c.orders.take(time.Now(), signed)
 }

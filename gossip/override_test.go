@@ -127,7 +127,8 @@ func TestStolenKey(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := victim.PlaceOverride(signed(t, thiefs, anOrder(Freeze))); !errors.Is(err, override.UnknownKey) {
+	var refused *OverrideError
+	if _, err := victim.PlaceOverride(signed(t, thiefs, anOrder(Freeze))); !errors.As(err, &refused) || refused.Refusal != override.UnknownKey {
 		t.Errorf("placed: %v", err)
 	}
 	poll(t, "the refusals", func() bool {

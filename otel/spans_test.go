@@ -87,7 +87,7 @@ func TestSpanOfARefusedCall(t *testing.T) {
 			cluster := advised{coord.NewService("svc")}
 			g := l.group(func(c *failover.Config) { c.Cluster = cluster }, "a", "b")
 			cluster.publish("a", coord.Advice{
-				Phi: 0, Mode: coord.RetryNone, Source: by, Tag: 1, Evidence: evidence, AsOf: coord.Now() - 250*time.Millisecond,
+				Phi: 0, Mode: coord.RetryNone, Source: by, Tag: 1, Planned: true, Evidence: evidence, AsOf: coord.Now() - 250*time.Millisecond,
 			})
 			if err := g.Do(t.Context(), answers()); !errors.Is(err, breaker.ErrOpen) {
 				t.Fatal(err)

@@ -88,10 +88,9 @@ func OrdersOn(all []*Override, service, endpoint string) (o Orders) {
 			continue
 		}
 		sort := &o.Admission
-		switch x.Kind {
-		case RetriesOff:
+		if x.Kind == RetriesOff {
 			sort = &o.Retries
-		case Drain, Prefer:
+		} else if x.Kind.OneEndpoint() {
 			sort = &o.Routing
 		}
 		if *sort == nil || x.outranks(*sort) {
@@ -121,7 +120,7 @@ func (o *Orders) Apply(a, frozen Advice, asOf time.Duration) Advice {
 			a.Phi, a.Mode = PhiFull, RetryAll
 		case ForceOpen:
 			a.Phi, a.Mode, a.Sigma = 0, RetryNone, 0
-		case Freeze:
+		default: // Freeze
 			a.Phi, a.Mode, a.Sigma = frozen.Phi, frozen.Mode, frozen.Sigma
 		}
 		a.Source, a.Override, a.AsOf, a.Evidence = SourceOperator, x, asOf, Evidence{}

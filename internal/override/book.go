@@ -50,7 +50,10 @@ var refusals = [NumRefusals]struct{ name, text string }{
 // String returns the refusal's name, fit for a metric attribute.
 func (r Refusal) String() string { return refusals[r].name }
 
-func (r Refusal) Error() string { return "override refused: " + refusals[r].text }
+// Error is the error of Take.
+type Error struct{ Refusal Refusal }
+
+func (e *Error) Error() string { return "override refused: " + refusals[e.Refusal].text }
 
 // Book holds the overrides that a member knows. It is not safe for concurrent use.
 type Book struct {
@@ -75,50 +78,50 @@ func NewBook(cluster string, operators []ed25519.PublicKey) *Book {
 }
 
 // Take takes in a signed override and returns it. What is news is to be passed on; the
-// rest is held already. The error is a Refusal.
+// rest is held already. Every error is an *Error.
 func (b *Book) Take(now time.Time, signed []byte) (o *coord.Override, news bool, err error) {
 	o, news, err = b.take(now, signed)
-	var r Refusal
-	if errors.As(err, &r) {
-		b.refused[r]++
+	var e *Error
+	if errors.As(err, &e) {
+		b.refused[e.Refusal]++
 	}
 	return o, news, err
 }
 
 func (b *Book) take(now time.Time, signed []byte) (o *coord.Override, news bool, err error) {
 	if len(signed) <= overhead || len(signed) > MaxSigned {
-		return nil, false, Malformed
+		return nil, false, &Error{Malformed}
 	}
 	if o, err = wire.DecodeOrder(signed[overhead:]); err != nil {
-		return nil, false, Malformed
+		return nil, false, &Error{Malformed}
 	}
 	was, known := b.held[o.ID]
 	if known && bytes.Equal(was.signed, signed) {
 		return was.order, false, nil
 	}
 	if len(b.keys) == 0 {
-		return nil, false, NoOperators
+		return nil, false, &Error{NoOperators}
 	}
 	key, ok := b.keys[keyID(signed[:keyIDSize])]
 	if !ok {
-		return nil, false, UnknownKey
+		return nil, false, &Error{UnknownKey}
 	}
 	if !ed25519.Verify(key, text(b.cluster, signed[overhead:]), signed[keyIDSize:overhead]) {
-		return nil, false, BadSignature
+		return nil, false, &Error{BadSignature}
 	}
 	switch {
 	case o.Expires.Sub(o.Issued) > MaxLife:
-		return nil, false, TooLong
+		return nil, false, &Error{TooLong}
 	case Check(o) != nil: // Sign signs no such thing
-		return nil, false, Malformed
+		return nil, false, &Error{Malformed}
 	case !now.Before(o.Expires):
-		return nil, false, Expired
+		return nil, false, &Error{Expired}
 	case o.Issued.After(now.Add(Skew)):
-		return nil, false, FromFuture
+		return nil, false, &Error{FromFuture}
 	case known && !newer(o, signed, was):
-		return nil, false, Superseded
+		return nil, false, &Error{Superseded}
 	case !known && len(b.held) >= MaxHeld:
-		return nil, false, Full
+		return nil, false, &Error{Full}
 	}
 	b.held[o.ID] = entry{o, bytes.Clone(signed)}
 	return o, true, nil

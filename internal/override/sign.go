@@ -20,6 +20,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -108,8 +109,7 @@ func Sign(key ed25519.PrivateKey, cluster string, o coord.Override) ([]byte, err
 		return nil, err
 	}
 	id := idOf(key.Public().(ed25519.PublicKey))
-	signed := append(id[:], ed25519.Sign(key, text(cluster, order))...)
-	return append(signed, order...), nil
+	return slices.Concat(id[:], ed25519.Sign(key, text(cluster, order)), order), nil
 }
 
 // text is what is signed: it says what it is for, and for which cluster.

@@ -50,6 +50,7 @@ func decode(b []byte) (m Message, skipped bool, err error) {
 			return Message{}, false, err
 		}
 		return Message{Kind: kind, Loan: &d.loan}, d.skipped, nil
+	case KindOverride: // no member's word; see Override
 	}
 	return Message{}, false, errorf(UnknownKind, "%d", kind)
 }
