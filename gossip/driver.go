@@ -46,6 +46,7 @@ type usedService struct {
 
 type usedEndpoint struct {
 	ep     *coord.Endpoint
+	advice coord.Advice // in force, or about to be
 	totals coord.Totals
 	silent int           // ticks without traffic
 	from   time.Duration // when the traffic began
@@ -113,7 +114,15 @@ func (d *driver) deliver(m inbound) {
 	if age, ok := wire.Age(m.data); ok {
 		wire.SetAge(m.data, age+now-m.at)
 	}
-	d.apply(now, d.node.Deliver(now, m.data))
+	d.handle(now, m.data)
+}
+
+func (d *driver) handle(now time.Duration, data []byte) {
+	out := d.node.Deliver(now, data)
+	if d.heed(out.Advice) {
+		d.observe(now)
+	}
+	d.apply(now, out)
 }
 
 // meet takes over the list of live members.
@@ -146,12 +155,14 @@ func (d *driver) tick(now time.Duration) {
 	}
 	samples := d.sample(now)
 	trust := trustOf(slices.Max(d.delays[:]))
-	d.apply(now, d.node.Tick(now, samples, uint8(trust*255+.5)))
+	out := d.node.Tick(now, samples, uint8(trust*255+.5))
+	d.heed(out.Advice)
+	d.observe(now)
+	d.apply(now, out)
 	if q := &d.c.queue; q.NumQueued() > maxQueued {
 		d.sum.prunedCasts += uint64(q.NumQueued() - maxQueued)
 		q.Prune(maxQueued)
 	}
-	d.observe(now)
 }
 
 // sample reads the counters of every service of this process.
@@ -172,10 +183,11 @@ func (d *driver) sample(now time.Duration) []node.Samples {
 		for _, ep := range s.svc.Endpoints() {
 			u := s.endpoints[ep.Name()]
 			if u == nil {
-				u = &usedEndpoint{ep: ep, silent: inUse}
+				u = &usedEndpoint{ep: ep, advice: *ep.Advice(), silent: inUse}
 				s.endpoints[ep.Name()] = u
 				if a, ok := s.early[ep.Name()]; ok {
 					delete(s.early, ep.Name())
+					u.advice = a
 					ep.Publish(a)
 				}
 			}
