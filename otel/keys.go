@@ -39,6 +39,7 @@ const (
 	stopKey         = attribute.Key("murmuration.stop")          // why there was no further attempt
 
 	refusedEndpointKey = attribute.Key("murmuration.refused_endpoint")
+	divertedFromKey    = attribute.Key("murmuration.diverted_from") // the home of a call that made its last attempt elsewhere
 	phiKey             = attribute.Key("murmuration.phi")
 	evidenceAgeKey     = attribute.Key("murmuration.evidence.age") // in seconds
 	reportersKey       = attribute.Key("murmuration.evidence.reporters")

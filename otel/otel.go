@@ -47,7 +47,9 @@
 // The span of a call that was refused, diverted, or denied a retry by a breaker
 // says who decided (murmuration.decided_by: local, cluster or operator), phi,
 // and what that rests on: the age of the evidence in seconds, how many members
-// reported, and how many attempts failed of how many.
+// reported, and how many attempts failed of how many. One that left home for its
+// last attempt, since its first try had failed or was dimmed, also says from where
+// (murmuration.diverted_from).
 //
 // # Metrics
 //
@@ -210,7 +212,7 @@ func (t *Telemetry) Breaker() breaker.Hooks {
 
 // Failover returns the hooks for failover.Config.
 func (t *Telemetry) Failover() failover.Hooks {
-	return failover.Hooks{Routed: t.routed, Refused: t.callRefused}
+	return failover.Hooks{Routed: t.routed, DivertedFor: t.diverted, Refused: t.callRefused}
 }
 
 // Gossip returns the hooks for gossip.Config. With several clusters in a
