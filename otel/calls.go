@@ -61,7 +61,7 @@ func (t *Telemetry) attemptStart(ctx context.Context, a retry.Attempt) context.C
 	if idle && !timed {
 		return ctx
 	}
-	s := &scope{Context: ctx, key: attemptScope{t}}
+	s := &scope{Context: ctx, key: attemptScope{t}, number: a.Number}
 	if !idle {
 		s.Context, s.span = t.spans.begin(ctx, attemptSpan, t.targets.startOptions(a.Service, a.Endpoint))
 	}

@@ -15,6 +15,7 @@ const (
 	errorTypeKey  = semconv.ErrorTypeKey
 	statusCodeKey = semconv.HTTPResponseStatusCodeKey
 	rpcStatusKey  = semconv.RPCResponseStatusCodeKey // the name of a gRPC code
+	resendKey     = semconv.HTTPRequestResendCountKey
 )
 
 // The spans' names.
@@ -68,16 +69,16 @@ const (
 	hedgeName             = "murmuration.client.hedge"
 	breakerRefusalName    = "murmuration.breaker.refusal"
 	breakerTransitionName = "murmuration.breaker.transition"
-	budgetTokensName      = "murmuration.budget.tokens"
-	modeTransitionName    = "murmuration.cluster.mode.transition"
+	budgetTokensName      = "murmuration.budget.token"
+	modeTransitionName    = "murmuration.cluster.transition"
 
 	// Those are observed.
 	budgetLevelName  = "murmuration.budget.level"
 	phiName          = "murmuration.endpoint.phi"
 	spillName        = "murmuration.endpoint.spill"
 	modeName         = "murmuration.cluster.mode"
-	membersName      = "murmuration.cluster.members"
-	missingName      = "murmuration.cluster.members.missing"
+	membersName      = "murmuration.cluster.member.count"
+	missingName      = "murmuration.cluster.member.missing"
 	coverageName     = "murmuration.cluster.coverage"
 	verdictAgeName   = "murmuration.cluster.verdict.age"
 	disagreementName = "murmuration.cluster.disagreement"

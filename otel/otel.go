@@ -20,7 +20,8 @@
 // A span "murmuration.call" a call, and below it a span "murmuration.attempt"
 // for each attempt that was sent. Both are of kind INTERNAL, for they send
 // nothing: instrument what does, such as an HTTP client below the failover
-// transport, with its own CLIENT spans, which become children of the attempt's.
+// transport, with its own CLIENT spans, which become children of the attempt's. The
+// conventions want those of HTTP to tell resends: see Telemetry.Resends.
 //
 // A call that succeeded in the end has no error, whatever became of its
 // attempts; each attempt that failed has one. An error is a status Error and an
@@ -60,8 +61,8 @@
 //	murmuration.client.hedge             {hedge}       service, endpoint
 //	murmuration.breaker.refusal          {refusal}     service, endpoint, decided_by
 //	murmuration.breaker.transition       {transition}  service, endpoint, from, to
-//	murmuration.budget.tokens            {token}       service, flow
-//	murmuration.cluster.mode.transition  {transition}  from, to
+//	murmuration.budget.token             {token}       service, flow
+//	murmuration.cluster.transition       {transition}  from, to
 //
 // Those below are observed whenever metrics are collected.
 //
@@ -69,8 +70,8 @@
 //	murmuration.endpoint.phi             1               service, endpoint
 //	murmuration.endpoint.spill           1               service, endpoint
 //	murmuration.cluster.mode             1               mode
-//	murmuration.cluster.members          {member}
-//	murmuration.cluster.members.missing  {member}
+//	murmuration.cluster.member.count     {member}
+//	murmuration.cluster.member.missing   {member}
 //	murmuration.cluster.coverage         1
 //	murmuration.cluster.verdict.age      s               quantile
 //	murmuration.cluster.disagreement     {verdict}
@@ -83,7 +84,7 @@
 //
 // call.refusal counts calls of which nothing was sent, breaker.refusal each
 // endpoint that was passed over. A hedge, sent while the first attempt is under
-// way, is also counted as a retry, as it is by the budget. budget.tokens counts
+// way, is also counted as a retry, as it is by the budget. budget.token counts
 // those lent to other members, borrowed from them, and burned by verdicts (flow:
 // lent, borrowed or burned), budget.level those that are held. Amplification is
 // attempts over calls, by the counts of the two histograms.
