@@ -221,6 +221,9 @@ func (b *Breaker) replace(a *coord.Advice, now time.Duration, twoStep bool) *loc
 			l.changes, c.to, c.evidence = nil, Open, l.evidence()
 		}
 	}
+	if c.from != c.to {
+		b.write(c)
+	}
 	b.life.Store(l)
 	b.mu.Unlock()
 	if c.from != c.to {

@@ -66,13 +66,17 @@ func (b *Breaker) LogTo(log *coord.Log) {
 	}
 }
 
-// note tells of a change of the local state machine.
-func (b *Breaker) note(c change) {
+// write keeps a change of the local state machine in the log.
+func (b *Breaker) write(c change) {
 	phi := 1.0
 	if c.to == Open {
 		phi = 0
 	}
 	b.log.Add(coord.Decision{At: time.Now(), Endpoint: b.endpoint, Source: SourceLocal, State: c.to.String(), Phi: phi, Retries: RetryAll, Evidence: c.evidence})
+}
+
+// note tells the hook of a change of the local state machine.
+func (b *Breaker) note(c change) {
 	if f := b.config.Hooks.StateChange; f != nil {
 		f(b.config.Service, b.endpoint, c.from, c.to)
 	}

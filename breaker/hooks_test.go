@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/murmuration-go/murmuration/breaker"
+	"github.com/murmuration-go/murmuration/internal/coord"
 )
 
 // Hooks run with nothing locked: they may ask the breaker and call through it.
@@ -68,5 +71,29 @@ func TestRefusedHookGetsTheErrorReturned(t *testing.T) {
 	err := b.Do(t.Context(), func(context.Context) error { t.Error("ran"); return nil })
 	if told == nil || err != error(told) || !errors.Is(err, breaker.ErrOpen) {
 		t.Errorf("told %v, returned %v", told, err)
+	}
+}
+
+// Who is refused finds in the log why, whoever it was that tripped the breaker.
+func TestLogTellsBeforeAnybodyIsRefused(t *testing.T) {
+	for range 2000 {
+		var log coord.Log
+		var untold atomic.Int64
+		b := breaker.New("a", breaker.Config{ConsecutiveFailures: 1, Hooks: breaker.Hooks{
+			Refused: func(context.Context, *breaker.OpenError) {
+				if d := log.Decisions(); len(d) == 0 || d[0].State != "open" {
+					untold.Add(1)
+				}
+			},
+		}})
+		b.LogTo(&log)
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() { times(5, b, errDown) })
+		}
+		wg.Wait()
+		if n := untold.Load(); n > 0 {
+			t.Fatalf("%d calls were refused by a decision that is not told", n)
+		}
 	}
 }

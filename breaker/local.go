@@ -152,7 +152,6 @@ func (l *local) onStateChange(_ string, from, to gobreaker.State) {
 	l.probeOut.Store(false)
 	l.bad = false
 	l.refusal.Store(nil)
-	l.state.Store(uint32(stateOf(to)))
 	if l.b.config.Hooks.StateChange != nil || l.b.log != nil {
 		c := change{from: stateOf(from), to: stateOf(to)}
 		if c.to == Open {
@@ -163,6 +162,7 @@ func (l *local) onStateChange(_ string, from, to gobreaker.State) {
 		l.mu.Unlock()
 		l.news.Store(true)
 	}
+	l.state.Store(uint32(stateOf(to)))
 }
 
 // opens is what the machine opens on: what it has counted, or the probe that failed.
@@ -193,7 +193,8 @@ func stateOf(s gobreaker.State) State {
 	}
 }
 
-// tell delivers the changes noted, after the lock.
+// tell delivers the changes noted, after gobreaker's lock. When it returns they are in
+// the log, whoever has written them there; the hook may yet be under way.
 func (l *local) tell() {
 	if !l.news.Load() {
 		return
@@ -201,6 +202,9 @@ func (l *local) tell() {
 	l.mu.Lock()
 	changes := l.changes
 	l.changes = nil
+	for _, c := range changes {
+		l.b.write(c)
+	}
 	l.news.Store(false)
 	l.mu.Unlock()
 	for _, c := range changes {
@@ -244,6 +248,7 @@ func (l *local) ended(probe bool, o coord.Outcome) {
 // refuse returns the error for a call that the machine refuses. One error
 // serves all calls of a quarter of a second.
 func (l *local) refuse(now time.Duration) *OpenError {
+	l.tell()
 	if r := l.refusal.Load(); r != nil && now-r.made < refreshed {
 		return &r.err
 	}

@@ -2,6 +2,7 @@ package failover
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/murmuration-go/murmuration/breaker"
 	"github.com/murmuration-go/murmuration/internal/coord"
@@ -100,6 +101,7 @@ type way struct {
 	tried, passed uint64 // a bit for each endpoint
 	refusal       error  // the first since the last attempt that was sent
 	drawn         bool   // the lot whether it is diverted has been
+	why           *DivertedError
 }
 
 // turn takes what came of the attempt under way, and reports whether there is
@@ -133,7 +135,15 @@ func (w *way) last(ctx context.Context, err error) error {
 		return nil
 	}
 	w.call.Failed(ctx, err)
-	return w.call.Err()
+	err = w.call.Err()
+	if e, ok := err.(*retry.Error); ok {
+		if e.Stop == nil {
+			e.Stop = w.why
+		} else {
+			e.Stop = fmt.Errorf("%w; %w", e.Stop, w.why)
+		}
+	}
+	return err
 }
 
 func (g *Group) refused(ctx context.Context, err error) {
@@ -142,6 +152,15 @@ func (g *Group) refused(ctx context.Context, err error) {
 	}
 	if h := g.config.Hooks.Refused; h != nil {
 		h(ctx, g.service, err)
+	}
+}
+
+func (g *Group) diverted(ctx context.Context, why *DivertedError) {
+	if h := g.config.Hooks.Diverted; h != nil {
+		h(ctx, g.service, why.From, why.To)
+	}
+	if h := g.config.Hooks.DivertedFor; h != nil {
+		h(ctx, why)
 	}
 }
 
@@ -174,11 +193,11 @@ func (r *routes) instead(tried, passed uint64, err error) int {
 	return -1
 }
 
-// attempt runs fn on one endpoint, unless its breaker refuses. from is the home of a
-// call that is diverted, else nil.
-func attempt[T any](ctx context.Context, g *Group, t *target, c *retry.Call, from *target, fn func(context.Context, Endpoint) (T, error)) (v T, ran bool, err error) {
+// attempt runs fn on one endpoint, unless its breaker refuses. why is of a call that is
+// diverted, else nil.
+func attempt[T any](ctx context.Context, g *Group, t *target, c *retry.Call, why *DivertedError, fn func(context.Context, Endpoint) (T, error)) (v T, ran bool, err error) {
 	n := c.Number()
-	if from != nil {
+	if why != nil {
 		n = 0
 	}
 	err = t.breaker.DoAttempt(ctx, n, func(ctx context.Context) error {
@@ -188,8 +207,8 @@ func attempt[T any](ctx context.Context, g *Group, t *target, c *retry.Call, fro
 		}
 		ctx, cancel := c.Context(ctx)
 		defer cancel()
-		if h := g.config.Hooks.Diverted; h != nil && from != nil {
-			h(ctx, g.service, from.Name, t.Name)
+		if why != nil {
+			g.diverted(ctx, why)
 		}
 		if h := g.config.Hooks.Routed; h != nil {
 			h(ctx, g.service, t.Name, c.Number())

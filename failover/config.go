@@ -98,6 +98,9 @@ type Hooks struct {
 	// Diverted is told that a call whose first try failed or was dimmed at one
 	// endpoint, its home, makes its last attempt at another.
 	Diverted func(ctx context.Context, service, from, to string)
+	// DivertedFor is told the same and why. The error must not be changed; the call
+	// ends with it among its causes if that attempt fails.
+	DivertedFor func(ctx context.Context, why *DivertedError)
 	// Refused is told the error of a call of which nothing was sent.
 	Refused func(ctx context.Context, service string, err error)
 }

@@ -1,6 +1,55 @@
 package failover
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/murmuration-go/murmuration/breaker"
+)
+
+// DivertedError is among the causes of a *retry.Error whose last attempt was diverted:
+// it went to another endpoint than the call's home, and there was no further one. It
+// says why the call left home.
+type DivertedError struct {
+	Service, From, To string
+
+	// Source is who found that home is in trouble, and Age how old that was: the
+	// cluster or an operator, or this process, by its breaker or by no more than
+	// this call's own first try, which had just failed.
+	Source breaker.Source
+	Age    time.Duration
+
+	Phi      float64          // fraction of first tries that may go to home
+	Evidence breaker.Evidence // what it rests on
+}
+
+func (e *DivertedError) Error() string {
+	v := &e.Evidence
+	by := e.Source.String()
+	if v.Steward != "" {
+		by += ", steward " + v.Steward
+	}
+	return fmt.Sprintf("failover: diverted to %s, and so for the last time, since %s/%s is in trouble by %s: %d of %d attempts failed as heard from %d members, %v ago",
+		e.To, e.Service, e.From, by, v.Failures, v.Outcomes, v.Reporters, e.Age.Round(time.Millisecond))
+}
+
+// because says why a call leaves home, where it ended with err.
+func (g *Group) because(home, to *target, err error) *DivertedError {
+	d := &DivertedError{Service: g.service, From: home.Name, To: to.Name}
+	var open *breaker.OpenError
+	if errors.As(err, &open) && open.Endpoint == home.Name {
+		d.Source, d.Age, d.Phi, d.Evidence = open.Source, open.Age, open.Phi, open.Evidence
+		return d
+	}
+	st := home.breaker.Status()
+	d.Source, d.Age, d.Phi, d.Evidence = st.Source, st.Age, st.Phi, st.Evidence
+	if st.Source == breaker.SourceLocal && st.State == breaker.Closed {
+		d.Evidence = breaker.Evidence{Reporters: 1, Failures: 1, Outcomes: 1}
+	}
+	return d
+}
 
 // inNeed reports whether a call may be diverted whose first try at home, with its
 // hedge if it had one, ended with err. That counts as need, once a call.
@@ -32,8 +81,9 @@ func divert[T any](ctx context.Context, g *Group, w *way, home error, fn func(co
 		if !c.Divert(ctx, home, t.breaker.Latency()) {
 			continue
 		}
-		if v, ran, err = attempt(ctx, g, t, &c, w.targets[w.at], fn); ran {
-			w.call = c
+		why := g.because(w.targets[w.at], t, home)
+		if v, ran, err = attempt(ctx, g, t, &c, why, fn); ran {
+			w.call, w.why = c, why
 			return v, true, err
 		}
 	}

@@ -47,6 +47,7 @@ type usedService struct {
 
 type usedEndpoint struct {
 	ep     *coord.Endpoint
+	advice coord.Advice // of the cluster: in force unless an operator orders otherwise, or about to be
 	under  under
 	totals coord.Totals
 	silent int           // ticks without traffic
@@ -121,7 +122,15 @@ func (d *driver) deliver(m inbound) {
 	if age, ok := wire.Age(m.data); ok {
 		wire.SetAge(m.data, age+now-m.at)
 	}
-	d.apply(now, d.node.Deliver(now, m.data))
+	d.handle(now, m.data)
+}
+
+func (d *driver) handle(now time.Duration, data []byte) {
+	out := d.node.Deliver(now, data)
+	if d.heed(out.Advice) {
+		d.observe(now)
+	}
+	d.apply(now, out)
 }
 
 // meet takes over the list of live members.
@@ -156,12 +165,14 @@ func (d *driver) tick(now time.Duration) {
 	d.c.orders.expire(time.Now())
 	d.enforceOrders(now)
 	trust := trustOf(slices.Max(d.delays[:]))
-	d.apply(now, d.node.Tick(now, samples, uint8(trust*255+.5)))
+	out := d.node.Tick(now, samples, uint8(trust*255+.5))
+	d.heed(out.Advice)
+	d.observe(now)
+	d.apply(now, out)
 	if q := &d.c.queue; q.NumQueued() > maxQueued {
 		d.sum.prunedCasts += uint64(q.NumQueued() - maxQueued)
 		q.Prune(maxQueued)
 	}
-	d.observe(now)
 }
 
 // sample reads the counters of every service of this process.

@@ -3,6 +3,8 @@ package gossip
 import (
 	"slices"
 	"time"
+
+	"github.com/murmuration-go/murmuration/internal/node"
 )
 
 // observe brings Health up to date and tells of a change of mode.
@@ -24,7 +26,7 @@ func (d *driver) observe(now time.Duration) {
 			if u.ep.OwnPathBroken() {
 				h.OwnPaths = append(h.OwnPaths, svc.name+"/"+u.ep.Name())
 			}
-			a := u.ep.Advice()
+			a := &u.advice
 			for v := range d.node.Verdicts(now, svc.name, u.ep.Name()) {
 				t.add(svc.name, u.ep.Name(), a, &v)
 			}
@@ -66,4 +68,29 @@ func (d *driver) observe(now time.Duration) {
 	if f := d.c.cfg.Hooks.ModeChange; f != nil && changed {
 		f(from, d.mood.mode, d.mood.reason)
 	}
+}
+
+// heed notes advice that is about to be published, so that Health tells of it before
+// any call is refused by it, and reports whether it changes what is done or who is
+// heard.
+func (d *driver) heed(all []node.Advice) (news bool) {
+	for i := range all {
+		a := &all[i]
+		u := d.endpoint(a.Service, a.Endpoint)
+		if u == nil {
+			continue
+		}
+		was := &u.advice
+		news = news || a.Phi != was.Phi || a.Mode != was.Mode || a.Source != was.Source || a.Fresh != was.Fresh
+		u.advice = a.Advice
+	}
+	return news
+}
+
+// endpoint returns the endpoint if this process uses it, else nil.
+func (d *driver) endpoint(service, name string) *usedEndpoint {
+	if s := d.used[service]; s != nil {
+		return s.endpoints[name]
+	}
+	return nil
 }

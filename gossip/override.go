@@ -188,7 +188,6 @@ func (o *orders) merge(now time.Time, b []byte) {
 
 // under is what an endpoint is under by operators' orders.
 type under struct {
-	advice coord.Advice // of the cluster
 	orders coord.Orders
 	asOf   time.Duration // when the orders came into force here
 	frozen *coord.Advice // what was in force when a freeze began
@@ -200,7 +199,7 @@ const freezeAtLast = 15 * time.Second
 
 // advise puts in force what the cluster advises, as far as no operator orders otherwise.
 func (d *driver) advise(now time.Duration, s *usedService, u *usedEndpoint, a coord.Advice) {
-	u.under.advice = a
+	u.advice = a
 	d.enforce(now, s.name, u, d.c.orders.active())
 }
 
@@ -229,7 +228,7 @@ func (d *driver) enforce(now time.Duration, service string, u *usedEndpoint, act
 		}
 		x.orders, x.asOf = orders, now
 	}
-	a := x.advice
+	a := u.advice
 	if f := orders.Admission; f != nil && f.Kind == coord.Freeze && x.frozen == nil {
 		if a.Coordinated() || now-x.since >= freezeAtLast {
 			x.frozen = &a

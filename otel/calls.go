@@ -61,7 +61,7 @@ func (t *Telemetry) attemptStart(ctx context.Context, a retry.Attempt) context.C
 	if idle && !timed {
 		return ctx
 	}
-	s := &scope{Context: ctx, key: attemptScope{t}}
+	s := &scope{Context: ctx, key: attemptScope{t}, number: a.Number}
 	if !idle {
 		s.Context, s.span = t.spans.begin(ctx, attemptSpan, t.targets.startOptions(a.Service, a.Endpoint))
 	}
@@ -147,16 +147,20 @@ func (s *scope) tell(e ended) {
 	}
 }
 
-// refusalAttributes say why something was refused, but not who the stewards are:
-// members come and go, and their names tell nothing later.
+// refusalAttributes say why something was refused.
 func refusalAttributes(e *breaker.OpenError) []attribute.KeyValue {
+	return append(reasons(e.Source, e.Age, e.Phi, &e.Evidence), refusedEndpointKey.String(endpointName(e.Endpoint)))
+}
+
+// reasons say who decided and on what evidence, but not who the stewards are: members
+// come and go, and their names tell nothing later.
+func reasons(by breaker.Source, age time.Duration, phi float64, v *breaker.Evidence) []attribute.KeyValue {
 	attrs := []attribute.KeyValue{
-		decidedByKey.String(e.Source.String()),
-		refusedEndpointKey.String(endpointName(e.Endpoint)),
-		phiKey.Float64(e.Phi),
-		evidenceAgeKey.Float64(e.Age.Seconds()),
+		decidedByKey.String(by.String()),
+		phiKey.Float64(phi),
+		evidenceAgeKey.Float64(age.Seconds()),
 	}
-	if v := &e.Evidence; v.Reporters > 0 {
+	if v.Reporters > 0 {
 		attrs = append(attrs,
 			reportersKey.Int(v.Reporters),
 			failuresKey.Int64(int64(v.Failures)),

@@ -7,6 +7,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/murmuration-go/murmuration/breaker"
+	"github.com/murmuration-go/murmuration/failover"
 	"github.com/murmuration-go/murmuration/gossip"
 )
 
@@ -42,6 +43,22 @@ func (t *Telemetry) routed(ctx context.Context, _, endpoint string, _ int) {
 	}
 	if c := scopeOf(ctx, callScope{t}); c.recording() {
 		c.span.SetAttributes(endpointKey.String(endpointName(endpoint)))
+	}
+}
+
+// diverted is told why a call turns from its home to another endpoint. A call that was
+// refused there has told it already.
+func (t *Telemetry) diverted(ctx context.Context, why *failover.DivertedError) {
+	if !t.spans.made.Load() {
+		return
+	}
+	c := scopeOf(ctx, callScope{t})
+	if !c.recording() {
+		return
+	}
+	c.span.SetAttributes(divertedFromKey.String(endpointName(why.From)))
+	if !c.refused.Swap(true) {
+		c.span.SetAttributes(reasons(why.Source, why.Age, why.Phi, &why.Evidence)...)
 	}
 }
 

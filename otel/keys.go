@@ -15,6 +15,7 @@ const (
 	errorTypeKey  = semconv.ErrorTypeKey
 	statusCodeKey = semconv.HTTPResponseStatusCodeKey
 	rpcStatusKey  = semconv.RPCResponseStatusCodeKey // the name of a gRPC code
+	resendKey     = semconv.HTTPRequestResendCountKey
 )
 
 // The spans' names.
@@ -39,6 +40,7 @@ const (
 	stopKey         = attribute.Key("murmuration.stop")          // why there was no further attempt
 
 	refusedEndpointKey = attribute.Key("murmuration.refused_endpoint")
+	divertedFromKey    = attribute.Key("murmuration.diverted_from") // the home of a call that made its last attempt elsewhere
 	phiKey             = attribute.Key("murmuration.phi")
 	evidenceAgeKey     = attribute.Key("murmuration.evidence.age") // in seconds
 	reportersKey       = attribute.Key("murmuration.evidence.reporters")
@@ -67,16 +69,16 @@ const (
 	hedgeName             = "murmuration.client.hedge"
 	breakerRefusalName    = "murmuration.breaker.refusal"
 	breakerTransitionName = "murmuration.breaker.transition"
-	budgetTokensName      = "murmuration.budget.tokens"
-	modeTransitionName    = "murmuration.cluster.mode.transition"
+	budgetTokensName      = "murmuration.budget.token"
+	modeTransitionName    = "murmuration.cluster.transition"
 
 	// Those are observed.
 	budgetLevelName  = "murmuration.budget.level"
 	phiName          = "murmuration.endpoint.phi"
 	spillName        = "murmuration.endpoint.spill"
 	modeName         = "murmuration.cluster.mode"
-	membersName      = "murmuration.cluster.members"
-	missingName      = "murmuration.cluster.members.missing"
+	membersName      = "murmuration.cluster.member.count"
+	missingName      = "murmuration.cluster.member.missing"
 	coverageName     = "murmuration.cluster.coverage"
 	verdictAgeName   = "murmuration.cluster.verdict.age"
 	disagreementName = "murmuration.cluster.disagreement"

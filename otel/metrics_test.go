@@ -61,8 +61,8 @@ func TestMetricsOfTheCluster(t *testing.T) {
 	h.ModeChange(gossip.ModeCoordinated, gossip.ModeDegraded, "member-1 is silent")
 	for range 2 { // a counter stays
 		if got, want := l.metrics(), map[string]string{
-			"cluster.mode.transition{from=alone to=coordinated}":    "1 {transition}",
-			"cluster.mode.transition{from=coordinated to=degraded}": "1 {transition}",
+			"cluster.transition{from=alone to=coordinated}":    "1 {transition}",
+			"cluster.transition{from=coordinated to=degraded}": "1 {transition}",
 		}; !maps.Equal(got, want) {
 			t.Errorf("got %v, want %v", got, want)
 		}
@@ -77,9 +77,9 @@ func TestMetricsOfBudgets(t *testing.T) {
 	h.Borrowed("other", .25)
 	h.Burned("svc", 2)
 	if got, want := l.metrics(), map[string]string{
-		"budget.tokens{flow=lent service=svc}":       "1.5 {token}",
-		"budget.tokens{flow=borrowed service=other}": "0.25 {token}",
-		"budget.tokens{flow=burned service=svc}":     "2 {token}",
+		"budget.token{flow=lent service=svc}":       "1.5 {token}",
+		"budget.token{flow=borrowed service=other}": "0.25 {token}",
+		"budget.token{flow=burned service=svc}":     "2 {token}",
 	}; !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}

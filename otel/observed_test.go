@@ -49,8 +49,8 @@ func TestObservedOfTheCluster(t *testing.T) {
 
 	got := l.metrics()
 	for key, want := range map[string]string{
-		"cluster.members{}":                              "2 {member}",
-		"cluster.members.missing{}":                      "0 {member}",
+		"cluster.member.count{}":                         "2 {member}",
+		"cluster.member.missing{}":                       "0 {member}",
 		"cluster.trust{}":                                "1 1",
 		"cluster.disagreement{}":                         "0 {verdict}",
 		"cluster.own_path{}":                             "0 {endpoint}",

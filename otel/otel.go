@@ -20,7 +20,8 @@
 // A span "murmuration.call" a call, and below it a span "murmuration.attempt"
 // for each attempt that was sent. Both are of kind INTERNAL, for they send
 // nothing: instrument what does, such as an HTTP client below the failover
-// transport, with its own CLIENT spans, which become children of the attempt's.
+// transport, with its own CLIENT spans, which become children of the attempt's. The
+// conventions want those of HTTP to tell resends: see Telemetry.Resends.
 //
 // A call that succeeded in the end has no error, whatever became of its
 // attempts; each attempt that failed has one. An error is a status Error and an
@@ -47,7 +48,9 @@
 // The span of a call that was refused, diverted, or denied a retry by a breaker
 // says who decided (murmuration.decided_by: local, cluster or operator), phi,
 // and what that rests on: the age of the evidence in seconds, how many members
-// reported, and how many attempts failed of how many.
+// reported, and how many attempts failed of how many. One that left home for its
+// last attempt, since its first try had failed or was dimmed, also says from where
+// (murmuration.diverted_from).
 //
 // # Metrics
 //
@@ -58,8 +61,8 @@
 //	murmuration.client.hedge             {hedge}       service, endpoint
 //	murmuration.breaker.refusal          {refusal}     service, endpoint, decided_by
 //	murmuration.breaker.transition       {transition}  service, endpoint, from, to
-//	murmuration.budget.tokens            {token}       service, flow
-//	murmuration.cluster.mode.transition  {transition}  from, to
+//	murmuration.budget.token             {token}       service, flow
+//	murmuration.cluster.transition       {transition}  from, to
 //
 // Those below are observed whenever metrics are collected.
 //
@@ -68,8 +71,8 @@
 //	murmuration.endpoint.spill           1               service, endpoint
 //	murmuration.policy.drift             {member}        service
 //	murmuration.cluster.mode             1               mode
-//	murmuration.cluster.members          {member}
-//	murmuration.cluster.members.missing  {member}
+//	murmuration.cluster.member.count     {member}
+//	murmuration.cluster.member.missing   {member}
 //	murmuration.cluster.coverage         1
 //	murmuration.cluster.verdict.age      s               quantile
 //	murmuration.cluster.disagreement     {verdict}
@@ -82,7 +85,7 @@
 //
 // call.refusal counts calls of which nothing was sent, breaker.refusal each
 // endpoint that was passed over. A hedge, sent while the first attempt is under
-// way, is also counted as a retry, as it is by the budget. budget.tokens counts
+// way, is also counted as a retry, as it is by the budget. budget.token counts
 // those lent to other members, borrowed from them, and burned by verdicts (flow:
 // lent, borrowed or burned), budget.level those that are held. Amplification is
 // attempts over calls, by the counts of the two histograms.
@@ -212,7 +215,7 @@ func (t *Telemetry) Breaker() breaker.Hooks {
 
 // Failover returns the hooks for failover.Config.
 func (t *Telemetry) Failover() failover.Hooks {
-	return failover.Hooks{Routed: t.routed, Refused: t.callRefused}
+	return failover.Hooks{Routed: t.routed, DivertedFor: t.diverted, Refused: t.callRefused}
 }
 
 // Gossip returns the hooks for gossip.Config. With several clusters in a

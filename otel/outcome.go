@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/murmuration-go/murmuration/breaker"
+	"github.com/murmuration-go/murmuration/failover"
 	"github.com/murmuration-go/murmuration/failover/failoverhttp"
 	"github.com/murmuration-go/murmuration/internal/coord"
 	"github.com/murmuration-go/murmuration/retry"
@@ -118,6 +119,9 @@ func callEnded(ctx context.Context, err error) (e ended) {
 	last, stop := err, error(nil)
 	if r, ok := err.(*retry.Error); ok {
 		last, stop = r.Err, r.Stop
+	}
+	if _, ok := stop.(*failover.DivertedError); ok {
+		stop = nil // the last attempt decides
 	}
 	e.answered(ctx, last)
 	if stop == nil {

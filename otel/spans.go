@@ -63,6 +63,7 @@ type scope struct {
 	key             any
 	span            trace.Span // nil if there is none
 	start           time.Duration
+	number          int // of an attempt
 
 	// Of a call: the wait before its next attempt, in nanoseconds, whether
 	// the span tells of a refusal, and whether two attempts are at work and

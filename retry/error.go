@@ -36,8 +36,8 @@ type Error struct {
 	// Err is the last attempt's error.
 	Err error
 	// Stop is why there was no further attempt: ErrBudgetExhausted,
-	// ErrRetriesOff, a refusal by a breaker, the deadline, or the caller's
-	// cancellation. It is nil when all attempts were used, when Err is not
+	// ErrRetriesOff, a refusal by a breaker, a diversion (see package failover), the
+	// deadline, or the caller's cancellation. It is nil when all attempts were used, when Err is not
 	// worth a retry, and when Err says it already.
 	Stop error
 }

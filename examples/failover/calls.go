@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/murmuration-go/murmuration/breaker"
+	"github.com/murmuration-go/murmuration/examples/internal/reasons"
 	"github.com/murmuration-go/murmuration/failover"
+	"github.com/murmuration-go/murmuration/retry"
 )
 
 // call is one call of a user, and what became of it.
@@ -21,6 +23,8 @@ type call struct {
 	ok    bool
 	at    int   // the zone of the last attempt; nowhere if nothing was sent
 	err   error // if nothing was sent: the refusal
+	went  bool  // was diverted
+	mute  bool  // and ended with an error that does not say why
 }
 
 const nowhere = -1
@@ -34,16 +38,27 @@ type book struct {
 
 type tripKey struct{}
 
-// trip is where a call is sent, for the hook to write down.
-type trip struct{ at int }
+// trip is where a call is sent, for the hooks to write down.
+type trip struct {
+	at       int
+	diverted bool
+}
 
-// routed returns a hook that notes where the attempts of a call go.
-func routed(zones []*zone) func(ctx context.Context, service, endpoint string, attempt int) {
-	return func(ctx context.Context, _, endpoint string, _ int) {
+// noted returns hooks that note where the attempts of a call go, and tell others.
+func noted(zones []*zone, others failover.Hooks) failover.Hooks {
+	h := others
+	h.Routed = func(ctx context.Context, service, endpoint string, attempt int) {
 		if t, ok := ctx.Value(tripKey{}).(*trip); ok {
 			t.at = slices.IndexFunc(zones, func(z *zone) bool { return z.name == endpoint })
 		}
+		others.Routed(ctx, service, endpoint, attempt)
 	}
+	h.Diverted = func(ctx context.Context, _, _, _ string) {
+		if t, ok := ctx.Value(tripKey{}).(*trip); ok {
+			t.diverted = true
+		}
+	}
+	return h
 }
 
 // run makes one call.
@@ -65,6 +80,15 @@ func (b *book) run(ctx context.Context, m *member, due time.Duration) {
 	if t.at == nowhere {
 		c.err = err
 	}
+	c.went, c.mute = t.diverted, t.diverted && mute(err)
+}
+
+// mute reports whether a diverted call ended with an error of the library that does
+// not say why it was diverted. A response of the server is none, whatever it says.
+func mute(err error) bool {
+	var e *retry.Error
+	var diverted *failover.DivertedError
+	return errors.As(err, &e) && !(errors.As(err, &diverted) && reasons.Diversion(diverted))
 }
 
 // refusal returns the error of a call of which nothing was sent, if it says why.

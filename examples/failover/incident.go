@@ -6,6 +6,8 @@ import (
 	"math"
 	"sync"
 	"time"
+
+	"github.com/murmuration-go/murmuration/examples/internal/reasons"
 )
 
 // fleet is the zones, the members and what they do.
@@ -14,6 +16,7 @@ type fleet struct {
 	zones   []*zone
 	members []*member
 	book    book
+	spans   reasons.Spans
 }
 
 // incident runs it all, and says what came of it.
@@ -84,7 +87,7 @@ func (f *fleet) gather(ctx context.Context, v *view) error {
 		if i >= inA {
 			at = 1
 		}
-		m, err := newMember(ctx, f.settings, f.zones, at, seeds)
+		m, err := newMember(ctx, f.settings, f.zones, at, seeds, &f.spans)
 		if err != nil {
 			return err
 		}

@@ -70,6 +70,14 @@ func (r *report) wantCalm(t *testing.T, s settings) {
 	if r.Refusals.Typed != r.Refusals.Count {
 		t.Errorf("%d of %d refusals say why", r.Refusals.Typed, r.Refusals.Count)
 	}
+	switch g := r.Reasons; {
+	case g.Diverted == 0 || s.how == "vanish" && g.Refused == 0:
+		t.Errorf("nothing was diverted or refused: %+v", g)
+	case g.UnexplainedDiverted+g.UnexplainedRefused != 0 || g.UnexplainedSpans+g.UnexplainedAway != 0:
+		t.Errorf("some do not say why: %+v", g)
+	case g.DivertedSpans != int64(g.Diverted) || g.RefusedSpans < int64(g.Refused):
+		t.Errorf("spans are lacking: %+v", g)
+	}
 	if s.how == "vanish" && dead.A.Refused < dead.A.Calls/3 {
 		t.Errorf("%d of %d calls were refused unsent", dead.A.Refused, dead.A.Calls)
 	}

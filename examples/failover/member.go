@@ -12,6 +12,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
+	"github.com/murmuration-go/murmuration/breaker"
+	"github.com/murmuration-go/murmuration/examples/internal/reasons"
 	"github.com/murmuration-go/murmuration/failover"
 	"github.com/murmuration-go/murmuration/failover/failovergrpc"
 	"github.com/murmuration-go/murmuration/failover/failoverhttp"
@@ -31,7 +33,8 @@ type member struct {
 }
 
 // newMember is all that it takes: join, name the endpoints, wrap the transport.
-func newMember(ctx context.Context, s settings, zones []*zone, at int, seeds []string) (_ *member, err error) {
+// The spans that it makes are counted, and go nowhere.
+func newMember(ctx context.Context, s settings, zones []*zone, at int, seeds []string, spans *reasons.Spans) (_ *member, err error) {
 	m := &member{zone: at}
 	defer func() {
 		if err != nil {
@@ -48,11 +51,16 @@ func newMember(ctx context.Context, s settings, zones []*zone, at int, seeds []s
 		}
 		m.closers = append(m.closers, func() { _ = m.cluster.Close() })
 	}
+	telemetry, err := spans.Telemetry()
+	if err != nil {
+		return nil, err
+	}
 	c := failover.Config{
 		Cluster: m.cluster,
 		Zone:    zones[at].name,
-		Retry:   retry.Policy{AttemptTimeout: attemptTimeout},
-		Hooks:   failover.Hooks{Routed: routed(zones)},
+		Retry:   retry.Policy{AttemptTimeout: attemptTimeout, Hooks: telemetry.Retry()},
+		Breaker: breaker.Config{Hooks: telemetry.Breaker()},
+		Hooks:   noted(zones, telemetry.Failover()),
 	}
 	for _, z := range zones {
 		c.Endpoints = append(c.Endpoints, failover.Endpoint{

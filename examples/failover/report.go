@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/murmuration-go/murmuration/examples/internal/reasons"
 )
 
 // report is what is told of an incident.
@@ -17,7 +19,45 @@ type report struct {
 	Phases   []phaseReport `json:"phases"`
 	Shift    shift         `json:"shift"`
 	Refusals refusals      `json:"refusals"`
+	Reasons  given         `json:"reasons"`
 	LateMS   float64       `json:"late_ms"` // how late the latest call was made: the measurement's own error
+}
+
+// given counts who decided, on what evidence and how old that was: whether calls that
+// were refused or diverted say it.
+type given struct {
+	Diverted            int   `json:"diverted"`                   // calls
+	UnexplainedDiverted int   `json:"unexplained_diverted"`       // those of them that failed with an error that does not say it
+	Refused             int   `json:"refused"`                    // calls of which nothing was sent
+	UnexplainedRefused  int   `json:"unexplained_refused"`        // those of them whose error does not say it
+	DivertedSpans       int64 `json:"diverted_spans"`             // of diverted calls: as many
+	RefusedSpans        int64 `json:"refused_spans"`              // of calls of which anything was refused, or denied a retry
+	UnexplainedSpans    int64 `json:"unexplained_spans"`          // of calls refused,
+	UnexplainedAway     int64 `json:"unexplained_diverted_spans"` // and diverted, that do not say it
+}
+
+func (f *fleet) given(calls []call) given {
+	g := given{
+		DivertedSpans: f.spans.Diverted.Load(), UnexplainedAway: f.spans.UnexplainedDiversion.Load(),
+		RefusedSpans: f.spans.Refused.Load(), UnexplainedSpans: f.spans.Unexplained.Load(),
+	}
+	for i := range calls {
+		c := &calls[i]
+		if c.went {
+			g.Diverted++
+		}
+		if c.mute {
+			g.UnexplainedDiverted++
+		}
+		if c.err == nil {
+			continue
+		}
+		g.Refused++
+		if open, ok := c.refusal(); !ok || !reasons.Refusal(open) {
+			g.UnexplainedRefused++
+		}
+	}
+	return g
 }
 
 // phaseReport is what is told of a phase.
@@ -80,7 +120,7 @@ func (f *fleet) report() *report {
 	}
 	r.Shift = shifted(calls, f.phases()[1])
 	r.Shift.Room = f.room()
-	r.Refusals = turnedAway(calls)
+	r.Refusals, r.Reasons = turnedAway(calls), f.given(calls)
 	for _, c := range calls {
 		r.LateMS = max(r.LateMS, round(1000*(c.began-c.due).Seconds()))
 	}

@@ -26,6 +26,11 @@ func (r *report) table(w io.Writer) {
 		fmt.Fprintf(w, "%d calls were refused with nothing sent, half of them within %.3f ms and 99 %% within %.2f ms;\n"+
 			"%d by an error that says why, the last one:\n  %s\n", n.Count, n.MedianMS, n.P99MS, n.Typed, n.Example)
 	}
+	if g := r.Reasons; g.Diverted+g.Refused > 0 {
+		fmt.Fprintf(w, "Who decided, on what evidence and how old that was say the errors of all but %d of the calls that were refused or\n"+
+			"diverted, and all but %d of their %d spans.\n", g.UnexplainedRefused+g.UnexplainedDiverted,
+			g.UnexplainedSpans+g.UnexplainedAway, g.RefusedSpans+g.DivertedSpans)
+	}
 	fmt.Fprintf(w, "\na's users, b's users: the share of their calls that succeeded; load: requests that arrived, over the capacity\n"+
 		"of the whole zone, the most in any second and any 5 s. Seed %d; calls were made at most %.0f ms late.\n\n%s\n", r.Seed, r.LateMS, r.look())
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/sony/gobreaker/v2"
 
 	"github.com/murmuration-go/murmuration/breaker"
+	"github.com/murmuration-go/murmuration/examples/internal/reasons"
 	"github.com/murmuration-go/murmuration/failover"
 	"github.com/murmuration-go/murmuration/failover/failoverhttp"
 	"github.com/murmuration-go/murmuration/gossip"
@@ -39,6 +40,7 @@ type tally struct {
 	retriesDimmed atomic.Int64
 	refused       atomic.Int64 // calls of whose attempts one or more were refused by a breaker or a verdict,
 	unexplained   atomic.Int64 // and those of them whose error does not say by whom, on what evidence, and how old that was
+	spans         reasons.Spans
 }
 
 // ended takes a call's error into account.
@@ -47,7 +49,7 @@ func (t *tally) ended(err error) {
 	switch {
 	case errors.As(err, &open):
 		t.refused.Add(1)
-		if e := &open.Evidence; e.Outcomes == 0 || e.Reporters == 0 || open.Age < 0 || open.Source == breaker.SourceCluster && e.Steward == "" {
+		if !reasons.Refusal(open) {
 			t.unexplained.Add(1)
 		}
 	case errors.Is(err, retry.ErrRetriesOff):
@@ -169,18 +171,28 @@ func newTogether(ctx context.Context, url string, seeds []string, t *tally) (*to
 	if err != nil {
 		return nil, err
 	}
+	telemetry, err := t.spans.Telemetry()
+	if err != nil {
+		_ = c.cluster.Close()
+		return nil, err
+	}
+	hooks := telemetry.Retry()
+	start := hooks.AttemptStart
+	hooks.AttemptStart = func(ctx context.Context, a retry.Attempt) context.Context {
+		if a.Number > 1 && c.dimmer() < 1 {
+			t.retriesDimmed.Add(1)
+		}
+		return start(ctx, a)
+	}
 	c.group, err = failover.New("backend", failover.Config{
 		Endpoints: []failover.Endpoint{{Name: "primary", URL: url}},
 		Cluster:   c.cluster,
 		Retry: retry.Policy{
 			MaxAttempts: maxAttempts, BaseDelay: baseDelay, MaxDelay: maxDelay, AttemptTimeout: attemptTimeout,
-			Hooks: retry.Hooks{AttemptStart: func(ctx context.Context, a retry.Attempt) context.Context {
-				if a.Number > 1 && c.dimmer() < 1 {
-					t.retriesDimmed.Add(1)
-				}
-				return ctx
-			}},
+			Hooks: hooks,
 		},
+		Breaker: breaker.Config{Hooks: telemetry.Breaker()},
+		Hooks:   telemetry.Failover(),
 	})
 	if err != nil {
 		_ = c.cluster.Close()

@@ -189,8 +189,8 @@ func table(w io.Writer, results []result, s settings) {
 	}
 	_ = t.Flush()
 	if us := results[len(results)-1]; us.Name == ours {
-		fmt.Fprintf(w, "\n%d calls were refused or denied a retry by %s; the errors of all but %d say who decided, on what evidence, and\nhow old that was.\n",
-			us.Refused, us.Name, us.Unexplained)
+		fmt.Fprintf(w, "\n%d calls were refused or denied a retry by %s; the errors of all but %d say who decided, on what evidence, and\nhow old that was, and so do all but %d of their %d spans.\n",
+			us.Refused, us.Name, us.Unexplained, us.UnexplainedSpans, us.RefusedSpans)
 	}
 	fmt.Fprintf(w, "\namplification: requests per first try, from the stall to 10 s after it; goodput: first tries that succeeded, from\n"+
 		"the stall to the end; recovery: from the end of the stall until 97 %% succeed for 5 s; peak load: over the capacity.\n"+

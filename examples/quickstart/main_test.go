@@ -50,6 +50,9 @@ func TestIncident(t *testing.T) {
 			if us.Refused == 0 || us.Unexplained != 0 {
 				t.Errorf("of %d refused calls %d do not say why", us.Refused, us.Unexplained)
 			}
+			if us.RefusedSpans != us.Refused || us.UnexplainedSpans != 0 {
+				t.Errorf("of %d refused calls there are %d spans, and %d do not say why", us.Refused, us.RefusedSpans, us.UnexplainedSpans)
+			}
 			if 4*us.AttemptsDown > plain.AttemptsDown {
 				t.Errorf("%d attempts reached the stalled server, of plain retries %d", us.AttemptsDown, plain.AttemptsDown)
 			}

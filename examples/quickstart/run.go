@@ -145,16 +145,18 @@ func (r *run) close() {
 
 // result is what is told of a run.
 type result struct {
-	Name          string   `json:"name"`
-	Amplification float64  `json:"amplification"` // attempts / first tries, from the stall to 10 s after it
-	Goodput       float64  `json:"goodput"`       // first tries that succeeded, from the stall to the end
-	AttemptsDown  int      `json:"attempts_down"` // requests that reached the server while it stalled
-	RecoveryS     *float64 `json:"recovery_s"`    // from the end of the stall to 97 % for 5 s; null: never
-	Peak          float64  `json:"peak"`          // most requests in a second after the stall, over the capacity
-	RetriesDimmed int64    `json:"retries_while_dimmed"`
-	Refused       int64    `json:"refused"`     // calls of which something was refused by a breaker or a verdict
-	Unexplained   int64    `json:"unexplained"` // those of them whose error does not say who decided, on what evidence and how old that was
-	LateMS        float64  `json:"late_ms"`     // how late the latest call was made: the measurement's own error
+	Name             string   `json:"name"`
+	Amplification    float64  `json:"amplification"` // attempts / first tries, from the stall to 10 s after it
+	Goodput          float64  `json:"goodput"`       // first tries that succeeded, from the stall to the end
+	AttemptsDown     int      `json:"attempts_down"` // requests that reached the server while it stalled
+	RecoveryS        *float64 `json:"recovery_s"`    // from the end of the stall to 97 % for 5 s; null: never
+	Peak             float64  `json:"peak"`          // most requests in a second after the stall, over the capacity
+	RetriesDimmed    int64    `json:"retries_while_dimmed"`
+	Refused          int64    `json:"refused"`           // calls of which something was refused by a breaker or a verdict
+	Unexplained      int64    `json:"unexplained"`       // those of them whose error does not say who decided, on what evidence and how old that was
+	RefusedSpans     int64    `json:"refused_spans"`     // spans of such calls: as many
+	UnexplainedSpans int64    `json:"unexplained_spans"` // and those of them that do not say it
+	LateMS           float64  `json:"late_ms"`           // how late the latest call was made: the measurement's own error
 }
 
 func (r *run) result(s settings) result {
@@ -166,6 +168,7 @@ func (r *run) result(s settings) result {
 	end := s.stallAt + s.stall
 	res := result{Name: r.name, RetriesDimmed: r.tally.retriesDimmed.Load(), LateMS: float64(late.Microseconds()) / 1000}
 	res.Refused, res.Unexplained = r.tally.refused.Load(), r.tally.unexplained.Load()
+	res.RefusedSpans, res.UnexplainedSpans = r.tally.spans.Refused.Load(), r.tally.spans.Unexplained.Load()
 
 	between := func(t, from, to time.Duration) bool { return t >= from && t < to }
 	firsts, attempts, wanted, ok := 0, 0, 0, 0

@@ -95,10 +95,10 @@ func (e *Endpoint) publish(a *Advice) (old *Advice) {
 		a.Refusal = (*f)(e.service.name, e.name, a)
 	}
 	burn := func(a *Advice) bool { return a.Phi < PhiFull || a.Mode == RetryNone }
-	e.advice.Store(a)
-	if d, ok := decision(e.name, old, a); ok {
+	if d, ok := decision(e.name, old, a); ok { // who is refused by it finds it in the log
 		e.service.log.Add(d)
 	}
+	e.advice.Store(a)
 	if burn(a) && !burn(old) {
 		e.service.burns.Add(1)
 	}

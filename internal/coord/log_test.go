@@ -81,3 +81,28 @@ func TestDecisionsOfAdvice(t *testing.T) {
 		t.Errorf("%d are kept", n)
 	}
 }
+
+// Whoever is refused by advice finds in the log what decided it.
+func TestDecisionsAreToldFirst(t *testing.T) {
+	s := NewService("svc")
+	e := s.Endpoint("a")
+	const rounds = 20_000
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for n := uint64(1); n <= rounds; n++ {
+			phi := PhiOf(.2)
+			if n%2 == 0 {
+				phi = PhiFull
+			}
+			e.Publish(Advice{Phi: phi, Mode: RetryNone, Source: SourceCluster, Tag: n, Evidence: Evidence{Outcomes: n}})
+		}
+	})
+	for followed := uint64(0); followed < rounds; {
+		followed = e.Advice().Evidence.Outcomes
+		log := s.Log().Decisions()
+		if followed > 0 && (len(log) == 0 || log[len(log)-1].Evidence.Outcomes < followed) {
+			t.Fatalf("decision %d is followed and not told", followed)
+		}
+	}
+	wg.Wait()
+}
