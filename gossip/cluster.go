@@ -76,6 +76,7 @@ type Cluster struct {
 	closeErr   error
 
 	refused atomic.Uint64 // CoordService beyond the limit
+	history history
 
 	mu        sync.Mutex
 	services  map[string]*coord.Service
