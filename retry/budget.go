@@ -156,6 +156,7 @@ func newBudget(c BudgetConfig, shared *coord.Service) *Budget {
 	}
 	shared.SetPurse(purse{b})
 	shared.TellPolicy("budget", "budget "+rules.String())
+	shared.TellBudget(b.Stats)
 	return b
 }
 

@@ -29,6 +29,7 @@ type Service struct {
 	policies policies
 
 	refusal atomic.Pointer[func(service, endpoint string, a *Advice) error]
+	budget  atomic.Pointer[func() BudgetStats]
 
 	mu        sync.Mutex
 	endpoints atomic.Pointer[[]*Endpoint] // copied on write
