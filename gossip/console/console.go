@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -18,9 +19,20 @@ import (
 
 // Options are what a Handler may be told. The zero value will do.
 type Options struct {
-	// Logger receives a line for each viewer that is turned away or too slow.
+	// Logger receives a line for each viewer that is turned away or too slow, and for
+	// each request that changes something, refused or not.
 	// Default: slog.Default at the time of Handler.
 	Logger *slog.Logger
+
+	// Authorize tells who sends a request that changes something, which becomes the
+	// author of what is ordered on the page, or why that may not be. It is called for
+	// no other request. Default: nobody may; the console is read-only. See Bearer.
+	Authorize func(r *http.Request) (author string, err error)
+
+	// Signer is an operator's key, by which this process signs what is ordered on its
+	// page: whoever breaks into the process has it. Default: only overrides that are
+	// signed elsewhere are taken, as murmurctl sends them.
+	Signer ed25519.PrivateKey
 }
 
 //go:embed web
@@ -31,6 +43,7 @@ var pages = map[string]struct{ file, kind string }{
 	"":                        {"index.html", "text/html; charset=utf-8"},
 	"app.js":                  {"app.js", script},
 	"page.js":                 {"page.js", script},
+	"overrides.js":            {"overrides.js", script},
 	"plots.js":                {"plots.js", script},
 	"words.js":                {"words.js", script},
 	"style.css":               {"style.css", style},
@@ -52,6 +65,10 @@ type handler struct {
 	routes map[string]http.HandlerFunc
 	board  board
 
+	authorize func(*http.Request) (string, error) // nil: read-only
+	signer    ed25519.PrivateKey
+	origins   *http.CrossOriginProtection
+
 	mu      sync.Mutex
 	viewers int
 	ending  map[*http.Server]chan struct{} // closed when it shuts down
@@ -59,9 +76,15 @@ type handler struct {
 
 // Handler returns the console of a member; see the package's comment. It has the
 // member record its history from now on. It is safe for concurrent use, and keeps no
-// goroutine of its own.
+// goroutine of its own. It panics on Options that Options.Validate refuses.
 func Handler(c *gossip.Cluster, o Options) http.Handler {
-	h := &handler{c: c, log: o.Logger, board: board{c: c}, ending: map[*http.Server]chan struct{}{}}
+	if err := o.Validate(); err != nil {
+		panic(err)
+	}
+	h := &handler{
+		c: c, log: o.Logger, board: board{c: c, writable: o.Authorize != nil, signs: o.Signer != nil}, ending: map[*http.Server]chan struct{}{},
+		authorize: o.Authorize, signer: o.Signer, origins: http.NewCrossOriginProtection(),
+	}
 	if h.log == nil {
 		h.log = slog.Default()
 	}
@@ -73,6 +96,7 @@ func Handler(c *gossip.Cluster, o Options) http.Handler {
 		"api/v1/endpoints": func(w http.ResponseWriter, _ *http.Request) { h.json(w, list(endpoints(c, c.Decisions(allDecisions)))) },
 		"api/v1/decisions": h.decisions,
 		"api/v1/history":   h.history,
+		"api/v1/overrides": h.overrides,
 		"api/v1/stream":    h.stream,
 	}
 	for at, p := range pages {
@@ -96,9 +120,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p, _, _ := strings.Cut(r.RequestURI, "?")
 		head.Set("Location", "./"+path.Base(p)+"/")
 		w.WriteHeader(http.StatusTemporaryRedirect)
+	case at == "api/v1/overrides" && r.Method == http.MethodPost:
+		h.change(w, r)
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		head.Set("Allow", "GET, HEAD")
-		http.Error(w, "the console is read by GET", http.StatusMethodNotAllowed)
+		http.Error(w, "the console is read by GET; overrides alone are placed, by POST", http.StatusMethodNotAllowed)
 	default:
 		h.routes[at](w, r)
 	}
@@ -136,14 +162,19 @@ func static(file, kind string) http.HandlerFunc {
 	}
 }
 
-// json answers with a value. All of ours can be written.
-func (h *handler) json(w http.ResponseWriter, v any) {
+// json answers with a value.
+func (h *handler) json(w http.ResponseWriter, v any) { h.answer(w, http.StatusOK, v) }
+
+// answer answers with a status and a value. All of ours can be written.
+func (h *handler) answer(w http.ResponseWriter, status int, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		h.fail(w, err)
 		return
 	}
-	write(w, body)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // a viewer that has gone needs no answer
 }
 
 func (h *handler) fail(w http.ResponseWriter, err error) {

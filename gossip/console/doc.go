@@ -21,7 +21,8 @@
 //	    endpoints      at most 512 of what is below, those in trouble first; endpoints_left_out
 //	    decisions      the last 200 of gossip.Decision, the newest first
 //	    budgets        of gossip.Budget
-//	    overrides      of {id, kind, service, endpoint, author, reason, issued, expires}
+//	    overrides      of gossip.Override, those in force
+//	    writable       overrides may be placed here; signs: also such as are not signed
 //	    history_without  endpoints that have no history, being beyond the first 256
 //	api/v1/health      gossip.Health
 //	api/v1/members     all of gossip.Member
@@ -33,9 +34,22 @@
 //	                   ok, failed, retries, demand}, each a column with a number a second; at is
 //	                   in Unix milliseconds. With ?service= only that one's, with ?since= (Unix
 //	                   milliseconds) only what is newer.
+//	api/v1/overrides   {cluster, overrides, writable, signs}; see below
 //	api/v1/stream      Server-Sent Events: event "snapshot", each second, with the above
 //
 // A stream has at most 16 viewers, and ends when the viewer goes, takes longer than 5 s
 // to take an event in, or the http.Server shuts down. All viewers see the same
 // snapshots, which are made only while somebody looks.
+//
+// # Overrides
+//
+// A console is read-only unless Options.Authorize says who may change anything. Then
+// overrides are placed by POST to api/v1/overrides, of application/json: either signed by
+// an operator, {"signed": base64 of what gossip.SignOverride returns}, which is what the
+// command murmurctl beside this package sends; or, with an Options.Signer, what is to be
+// signed here, {kind, service, endpoint, reason, seconds}, or {revoke: ID, reason} to end
+// one. The answer is 201 with {override}, or {error} with 400 (not as it should be), 401
+// (not authorized), 403 (read-only, from another origin, or not signed), 404 (nothing to
+// revoke), 413, 415, or 422 (refused by the member: see gossip.OverrideRefusal). Requests of
+// pages of other origins are refused, and every request is logged with its author.
 package console

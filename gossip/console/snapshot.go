@@ -34,7 +34,9 @@ type snapshot struct {
 	EndpointsLeftOut int               `json:"endpoints_left_out"`
 	Decisions        []gossip.Decision `json:"decisions"`
 	Budgets          []gossip.Budget   `json:"budgets"`
-	Overrides        []override        `json:"overrides"`
+	Overrides        []gossip.Override `json:"overrides"`
+	Writable         bool              `json:"writable"`
+	Signs            bool              `json:"signs"`
 	HistoryWithout   int               `json:"history_without"`
 }
 
@@ -55,24 +57,12 @@ type load struct {
 	Demand  float64 `json:"demand"`
 }
 
-// override is an operator's order.
-type override struct {
-	ID       string    `json:"id"`
-	Kind     string    `json:"kind"`
-	Service  string    `json:"service"`
-	Endpoint string    `json:"endpoint"`
-	Author   string    `json:"author"`
-	Reason   string    `json:"reason"`
-	Issued   time.Time `json:"issued"`
-	Expires  time.Time `json:"expires"`
-}
-
 func look(c *gossip.Cluster, seq uint64, now time.Time) *snapshot {
 	decisions := c.Decisions(allDecisions)
 	s := &snapshot{
 		Seq: seq, At: now, Cluster: c.Name(), Zone: c.Zone(), Health: c.Health(),
 		Members: list(c.Members()), Endpoints: list(endpoints(c, decisions)),
-		Decisions: list(decisions[:min(len(decisions), mostDecided)]), Budgets: list(c.Budgets()), Overrides: []override{},
+		Decisions: list(decisions[:min(len(decisions), mostDecided)]), Budgets: list(c.Budgets()), Overrides: list(c.Overrides()),
 		HistoryWithout: c.History("", now).Without,
 	}
 	if n := len(s.Members) - mostShown; n > 0 {
@@ -118,7 +108,9 @@ func endpoints(c *gossip.Cluster, decisions []gossip.Decision) []endpoint {
 
 // board is the snapshot that all viewers share.
 type board struct {
-	c *gossip.Cluster
+	c        *gossip.Cluster
+	writable bool // overrides may be placed here,
+	signs    bool // also such as are not signed
 
 	mu   sync.Mutex
 	last *shot
@@ -141,7 +133,9 @@ func (b *board) look() (*shot, error) {
 	if b.last != nil && now.Sub(b.last.at) < every {
 		return b.last, nil
 	}
-	body, err := json.Marshal(look(b.c, b.seq+1, now))
+	next := look(b.c, b.seq+1, now)
+	next.Writable, next.Signs = b.writable, b.signs
+	body, err := json.Marshal(next)
 	if err != nil {
 		return nil, err
 	}

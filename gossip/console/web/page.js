@@ -1,17 +1,18 @@
 // Writes a snapshot into the page. Data become text, never markup.
 
+import * as overrides from "./overrides.js"
 import { key, Plot } from "./plots.js"
 import * as say from "./words.js"
 
 const $ = (id) => document.getElementById(id)
 
 // set writes a text where it has changed.
-function set(el, text) {
+export function set(el, text) {
   if (el.textContent !== text) el.textContent = text
   return el
 }
 
-function make(tag, cls, text) {
+export function make(tag, cls, text) {
   const el = document.createElement(tag)
   if (cls) el.className = cls
   if (text !== undefined) el.textContent = text
@@ -47,14 +48,30 @@ function sync(parent, list, create, update) {
   for (const el of had.values()) el.remove()
 }
 
-// rows fills a table with [key, [texts], class], or says that there are none.
-function rows(body, list, none) {
+// rowsOf fills a table with a row for each of a list of [key, ...], or says that there
+// are none.
+export function rowsOf(body, list, none, create, update) {
   const columns = body.parentElement.querySelectorAll("th").length
-  const all = list.length > 0 ? list : [["", [none], "quiet"]]
-  sync(body, all, () => make("tr"), (tr, [, texts, cls]) => {
-    while (tr.children.length < texts.length) tr.append(make("td"))
+  const empty = [Symbol.for("none")]
+  sync(body, list.length > 0 ? list : [empty], (item) => {
+    const tr = make("tr")
+    if (item === empty) {
+      tr.className = "quiet"
+      tr.append(make("td", "", none))
+      tr.firstChild.colSpan = columns
+    } else create(tr)
+    return tr
+  }, (tr, item) => {
+    if (item !== empty) update(tr, item)
+  })
+}
+
+// rows fills a table with [key, [texts], class].
+function rows(body, list, none) {
+  rowsOf(body, list, none, (tr) => {
+    for (let n = body.parentElement.querySelectorAll("th").length; n > 0; n--) tr.append(make("td"))
+  }, (tr, [, texts, cls]) => {
     texts.forEach((t, i) => set(tr.children[i], t))
-    if (list.length === 0) tr.firstChild.colSpan = columns
     if (tr.className !== (cls ?? "")) tr.className = cls ?? ""
   })
 }
@@ -95,6 +112,9 @@ function now(s, extra) {
     const [cls, words] = say.state(e)
     if (cls !== "good") troubled.push([e, cls, words])
   }
+  for (const d of h.policy_drift ?? []) {
+    if (d.own) found.push([`drift ${d.service}`, "warn", d.service, "≠ this member's policy differs from that of most"])
+  }
   const rank = { operator: 0, bad: 1, warn: 2 }
   troubled.sort((a, b) => rank[a[1]] - rank[b[1]])
   if (h.split_suspected) found.push(["split", "bad", "✕ the network may be split", `${say.many(h.missing, "member")} missing; each side decides for itself`])
@@ -121,6 +141,8 @@ function now(s, extra) {
 
 // cause says who has decided, on what, and how long ago.
 function cause(e, s, extra) {
+  const o = e.override ?? e.routing
+  if (o) return `${o.kind} by ${o.author} until ${say.clock(o.expires)}: ${o.reason}`
   if (e.decided_by === "local") {
     if (e.last?.source === "local" && e.last.state !== "closed") {
       return `decided by this member alone ${say.span(say.since(e.last.at, s.at) + extra)} ago: ${say.why(e.last.evidence) || "its own attempts fail"}`
@@ -237,16 +259,17 @@ function write(list) {
     const k = JSON.stringify([d.at, d.service, d.endpoint, d.phi, d.retries])
     nth.set(k, (nth.get(k) ?? 0) + 1)
     const age = d.age > 0 ? `, ${say.span(d.age)} old then` : ""
-    return [k + nth.get(k), [say.clock(d.at), `${d.service} / ${d.endpoint}`, say.decided(d), say.decider(d.source, d.evidence) + age, say.why(d.evidence)],
+    return [k + nth.get(k), [say.clock(d.at), `${d.service} / ${d.endpoint}`, say.decided(d), say.decider(d.source, d.evidence) + age, say.ordered(d) || say.why(d.evidence)],
       d.phi < 0.5 ? "bad" : d.phi < 1 || d.retries !== "all" ? "warn" : "good"]
   }), "None so far.")
 }
 
 function rest(s) {
   const h = s.health
-  rows($("overrides"), s.overrides.map((o) => [o.id, [o.kind, `${o.service} / ${o.endpoint}`, o.author, o.reason, say.clock(o.issued), say.clock(o.expires)], "operator"]), "None in force.")
+  overrides.list(s)
   const apart = h.disagreements ?? []
   rows($("apart"), apart.map((d) => [JSON.stringify([d.service, d.endpoint, d.steward]), [`${d.service} / ${d.endpoint}`, say.short(d.steward), say.order(d.says), say.order(d.in_force)], "warn"]), "Nobody.")
+  rows($("drift"), (h.policy_drift ?? []).map((d) => [d.service, [d.service, d.own ? "this member" : say.others(d), d.policy, d.own_policy ?? ""], "warn"]), "None.")
   const n = (x) => x.toFixed(1)
   rows($("budgets"), s.budgets.map((b) => [b.service, [b.service, n(b.tokens), n(b.earned), n(b.minted), n(b.spent), n(b.borrowed), n(b.lent), n(b.burned), String(b.burns), String(b.asked), String(b.short)], b.tokens < 0 ? "warn" : ""]), "No budget takes part in the cluster.")
   set($("members-note"), `${h.members}${s.members_left_out > 0 ? `, ${s.members_left_out} left out` : ""}`)
@@ -257,6 +280,7 @@ function rest(s) {
   }
   for (const [k, v] of Object.entries(h.malformed ?? {})) counts[`malformed: ${k}`] = v
   for (const [k, v] of Object.entries(h.dropped ?? {})) counts[`dropped: ${k}`] = v
+  for (const [k, v] of Object.entries(h.overrides_refused ?? {})) counts[`overrides refused: ${k}`] = v
   const some = Object.entries(counts).filter(([, v]) => v > 0).map(([k, v]) => [k, v.toLocaleString("en")])
   pairs($("refused"), some.length > 0 ? some : [["nothing", "0"]])
 }

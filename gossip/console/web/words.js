@@ -44,6 +44,7 @@ const retryWords = { all: "", ratio: "retries limited", none: "no retries" }
 // order says what an opinion has done about an endpoint.
 export function order(o) {
   const retries = retryWords[o.retries] ?? o.retries
+  if (o.phi === 0) return "nothing goes"
   if (o.phi < 1) return `dimmed to ${share(o.phi)}${retries ? `, ${retries}` : ""}`
   return retries || "everything may go"
 }
@@ -73,13 +74,31 @@ export function decider(source, evidence) {
 // state is what there is to say of an endpoint first: [class, words].
 export function state(e) {
   const retries = retryWords[e.retries]
-  if (e.decided_by === "operator") return ["operator", `✋ operator: ${order(e)}`]
+  if (e.override) return ["operator", `✋ ${e.override.kind}: ${order(e)}`]
+  if (e.routing) return ["operator", `✋ ${e.routing.kind}${e.phi < 1 ? `, ${order(e)}` : ""}`]
   if (e.phi < 1) return [e.phi < 0.5 ? "bad" : "warn", `▼ ${order(e)}`]
   if (e.last?.source === "local" && e.last.state === "open") return ["bad", "■ own breaker open"]
   if (e.last?.source === "local" && e.last.state === "half-open") return ["warn", "◪ own breaker half-open"]
   if (e.own_path_broken) return ["warn", "✂ own path broken"]
   if (retries) return ["warn", `▽ ${retries}`]
   return ["good", "● everything may go"]
+}
+
+// scope says what an order is about.
+export function scope(o) {
+  return o.endpoint ? `${o.service} / ${o.endpoint}` : `${o.service}, all of it`
+}
+
+// others says which members' policies differ from that of most.
+export function others(d) {
+  const named = (d.odd ?? []).map(short).join(", ")
+  return `${many(d.members, "member")}${named ? `: ${named}` : ""}`
+}
+
+// ordered says whose order a decision was, if an operator's.
+export function ordered(d) {
+  const o = d.override ?? d.routing
+  return o ? `${o.kind} by ${o.author}: ${o.reason}` : ""
 }
 
 // decided says what a decision has done.
