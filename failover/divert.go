@@ -21,11 +21,16 @@ type DivertedError struct {
 	Source breaker.Source
 	Age    time.Duration
 
-	Phi      float64          // fraction of first tries that may go to home
-	Evidence breaker.Evidence // what it rests on
+	Phi      float64           // fraction of first tries that may go to home
+	Evidence breaker.Evidence  // what it rests on
+	Override *breaker.Override // nil unless an operator decided
 }
 
 func (e *DivertedError) Error() string {
+	if e.Override != nil {
+		return fmt.Sprintf("failover: diverted to %s, and so for the last time, since an operator orders of %s/%s: %v, %v ago",
+			e.To, e.Service, e.From, e.Override, e.Age.Round(time.Millisecond))
+	}
 	v := &e.Evidence
 	by := e.Source.String()
 	if v.Steward != "" {
@@ -40,12 +45,13 @@ func (g *Group) because(home, to *target, err error) *DivertedError {
 	d := &DivertedError{Service: g.service, From: home.Name, To: to.Name}
 	var open *breaker.OpenError
 	if errors.As(err, &open) && open.Endpoint == home.Name {
-		d.Source, d.Age, d.Phi, d.Evidence = open.Source, open.Age, open.Phi, open.Evidence
+		d.Source, d.Age, d.Phi, d.Evidence, d.Override = open.Source, open.Age, open.Phi, open.Evidence, open.Override
 		return d
 	}
 	st := home.breaker.Status()
-	d.Source, d.Age, d.Phi, d.Evidence = st.Source, st.Age, st.Phi, st.Evidence
-	if st.Source == breaker.SourceLocal && st.State == breaker.Closed {
+	d.Source, d.Age, d.Phi, d.Evidence, d.Override = st.Source, st.Age, st.Phi, st.Evidence, st.Override
+	if st.Source != breaker.SourceCluster && st.State == breaker.Closed { // nobody keeps it from home
+		d.Source, d.Override = breaker.SourceLocal, nil
 		d.Evidence = breaker.Evidence{Reporters: 1, Failures: 1, Outcomes: 1}
 	}
 	return d

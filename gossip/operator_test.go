@@ -1,7 +1,6 @@
 package gossip
 
 import (
-	"crypto/ed25519"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
@@ -33,7 +32,7 @@ func TestParseOperator(t *testing.T) {
 		t.Fatal(err)
 	}
 	private := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
-	if got, err := ParseOperatorPrivate(private); err != nil || !got.Equal(ed25519.PrivateKey(key)) {
+	if got, err := ParseOperatorPrivate(private); err != nil || !got.Equal(key) {
 		t.Errorf("%v", err)
 	}
 	for _, text := range []string{"", "x", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der[:9]}))} {

@@ -149,16 +149,19 @@ func (s *scope) tell(e ended) {
 
 // refusalAttributes say why something was refused.
 func refusalAttributes(e *breaker.OpenError) []attribute.KeyValue {
-	return append(reasons(e.Source, e.Age, e.Phi, &e.Evidence), refusedEndpointKey.String(endpointName(e.Endpoint)))
+	return append(reasons(e.Source, e.Age, e.Phi, &e.Evidence, e.Override), refusedEndpointKey.String(endpointName(e.Endpoint)))
 }
 
 // reasons say who decided and on what evidence, but not who the stewards are: members
 // come and go, and their names tell nothing later.
-func reasons(by breaker.Source, age time.Duration, phi float64, v *breaker.Evidence) []attribute.KeyValue {
+func reasons(by breaker.Source, age time.Duration, phi float64, v *breaker.Evidence, o *breaker.Override) []attribute.KeyValue {
 	attrs := []attribute.KeyValue{
 		decidedByKey.String(by.String()),
 		phiKey.Float64(phi),
 		evidenceAgeKey.Float64(age.Seconds()),
+	}
+	if o != nil {
+		attrs = append(attrs, overrideKey.String(o.Kind.String()))
 	}
 	if v.Reporters > 0 {
 		attrs = append(attrs,

@@ -58,7 +58,7 @@ func (t *Telemetry) diverted(ctx context.Context, why *failover.DivertedError) {
 	}
 	c.span.SetAttributes(divertedFromKey.String(endpointName(why.From)))
 	if !c.refused.Swap(true) {
-		c.span.SetAttributes(reasons(why.Source, why.Age, why.Phi, &why.Evidence)...)
+		c.span.SetAttributes(reasons(why.Source, why.Age, why.Phi, &why.Evidence, why.Override)...)
 	}
 }
 

@@ -29,6 +29,7 @@ const (
 	serviceKey   = attribute.Key("murmuration.service")
 	endpointKey  = attribute.Key("murmuration.endpoint") // on a call's span the one last sent to, or of two at once the one that answered
 	decidedByKey = attribute.Key("murmuration.decided_by")
+	overrideKey  = attribute.Key("murmuration.override") // its kind
 )
 
 // Attributes of spans alone.
@@ -82,6 +83,7 @@ const (
 	coverageName     = "murmuration.cluster.coverage"
 	verdictAgeName   = "murmuration.cluster.verdict.age"
 	disagreementName = "murmuration.cluster.disagreement"
+	overrideName     = "murmuration.cluster.override"
 	policyDriftName  = "murmuration.policy.drift"
 	ownPathName      = "murmuration.cluster.own_path"
 	trustName        = "murmuration.cluster.trust"

@@ -123,6 +123,7 @@ func (o *observed) init(m metric.Meter) error {
 	budgets := o.budgetGauges(&g)
 	endpoints := o.endpointGauges(&g)
 	drift := o.driftGauge(&g)
+	orders := overrideGauge(&g)
 	cluster := clusterGauges(&g)
 	_, err := m.RegisterCallback(func(_ context.Context, to metric.Observer) error {
 		budgets(to)
@@ -133,6 +134,7 @@ func (o *observed) init(m metric.Meter) error {
 			endpoints(to, c.Endpoints())
 			h := c.Health()
 			drift(to, h.PolicyDrift)
+			orders(to, c.Overrides())
 			cluster(to, h)
 		}
 		return nil
@@ -177,6 +179,19 @@ func (o *observed) driftGauge(g *gauges) func(metric.Observer, []gossip.Drift) {
 	}
 }
 
+func overrideGauge(g *gauges) func(metric.Observer, []gossip.Override) {
+	n := g.count(overrideName, "{override}", "Operators' orders in force.")
+	return func(to metric.Observer, all []gossip.Override) {
+		var kinds [gossip.RetriesOff + 1]int64
+		for i := range all {
+			kinds[all[i].Kind]++
+		}
+		for k := gossip.Freeze; k <= gossip.RetriesOff; k++ {
+			n(to, kinds[k], metric.WithAttributes(overrideKey.String(k.String())))
+		}
+	}
+}
+
 func clusterGauges(g *gauges) func(metric.Observer, gossip.Health) {
 	mode := g.count(modeName, "1", "1 for how far the cluster can be relied on at present, and 0 for the others.")
 	members := g.count(membersName, "{member}", "Live members of the cluster, this process included.")
@@ -216,6 +231,9 @@ func clusterGauges(g *gauges) func(metric.Observer, gossip.Health) {
 		}
 		for reason, n := range h.Malformed {
 			dropped("malformed-"+reason, n)
+		}
+		for reason, n := range h.OverridesRefused {
+			dropped("override-"+reason, n)
 		}
 		dropped("not-decrypted", h.DecryptFailures)
 		dropped("other-cluster", h.LabelMismatches)

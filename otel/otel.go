@@ -50,7 +50,8 @@
 // and what that rests on: the age of the evidence in seconds, how many members
 // reported, and how many attempts failed of how many. One that left home for its
 // last attempt, since its first try had failed or was dimmed, also says from where
-// (murmuration.diverted_from).
+// (murmuration.diverted_from). An operator's decision rests on the kind of his order
+// (murmuration.override) and on no numbers.
 //
 // # Metrics
 //
@@ -82,6 +83,7 @@
 //	murmuration.cluster.io               By              network.io.direction
 //	murmuration.cluster.packet           {packet}        network.io.direction
 //	murmuration.cluster.drop             {message}       reason
+//	murmuration.cluster.override         {override}      override
 //
 // call.refusal counts calls of which nothing was sent, breaker.refusal each
 // endpoint that was passed over. A hedge, sent while the first attempt is under

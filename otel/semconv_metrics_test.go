@@ -60,6 +60,7 @@ var metricRules = map[string]metricRule{
 	"murmuration.cluster.io":              {"By", counter, []string{"network.io.direction"}, nil},
 	"murmuration.cluster.packet":          {"{packet}", counter, []string{"network.io.direction"}, nil},
 	"murmuration.cluster.drop":            {"{message}", counter, []string{"murmuration.reason"}, nil},
+	"murmuration.cluster.override":        {"{override}", gaugeInt, []string{"murmuration.override"}, nil},
 }
 
 // Instruments have the names, kinds and units that are documented, and describe

@@ -86,14 +86,19 @@ func TestSpanOfARefusedCall(t *testing.T) {
 			l := newLab(t)
 			cluster := advised{coord.NewService("svc")}
 			g := l.group(func(c *failover.Config) { c.Cluster = cluster }, "a", "b")
-			cluster.publish("a", coord.Advice{
+			a := coord.Advice{
 				Phi: 0, Mode: coord.RetryNone, Source: by, Tag: 1, Planned: true, Evidence: evidence, AsOf: coord.Now() - 250*time.Millisecond,
-			})
+			}
+			rests := " evidence.failures=30 evidence.outcomes=40 evidence.reporters=5"
+			if by == breaker.SourceOperator {
+				a.Evidence, a.Override, rests = coord.Evidence{}, &coord.Override{Kind: coord.ForceOpen}, " override=force-open"
+			}
+			cluster.publish("a", a)
 			if err := g.Do(t.Context(), answers()); !errors.Is(err, breaker.ErrOpen) {
 				t.Fatal(err)
 			}
 			wantLines(t, l.spans(), "murmuration.call error.type=breaker_open attempt_count=0 decided_by="+by.String()+
-				" evidence.age=0.25 evidence.failures=30 evidence.outcomes=40 evidence.reporters=5"+
+				" evidence.age=0.25"+rests+
 				" phi=0 refused_endpoint=a service=svc Error")
 			got := l.metrics()
 			for _, name := range []string{
