@@ -253,13 +253,18 @@ function decisions(s) {
   }).catch(() => write(list))
 }
 
+// ceased reports whether a decision says no more than that the one before is over.
+function ceased(d) {
+  return d.source === "local" && d.state === "closed"
+}
+
 function write(list) {
   const nth = new Map() // two may be made at one instant
   rows($("decisions"), list.map((d) => {
     const k = JSON.stringify([d.at, d.service, d.endpoint, d.phi, d.retries])
     nth.set(k, (nth.get(k) ?? 0) + 1)
     const age = d.age > 0 ? `, ${say.span(d.age)} old then` : ""
-    return [k + nth.get(k), [say.clock(d.at), `${d.service} / ${d.endpoint}`, say.decided(d), say.decider(d.source, d.evidence) + age, say.ordered(d) || say.why(d.evidence)],
+    return [k + nth.get(k), [say.clock(d.at), `${d.service} / ${d.endpoint}`, say.decided(d), (ceased(d) ? "local rules again" : say.decider(d.source, d.evidence)) + age, say.ordered(d) || say.why(d.evidence)],
       d.phi < 0.5 ? "bad" : d.phi < 1 || d.retries !== "all" ? "warn" : "good"]
   }), "None so far.")
 }

@@ -54,12 +54,14 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 
 const kinds = {
   dimmer: {
+    width: 2,
     series: [["phi", "let through", "--blue", "y", []]],
     scales: { y: { range: [0, 1.03] } },
     axes: [{ scale: "y", splits: () => [0, 0.5, 1], values: (_, v) => v.map((x) => `${x * 100} %`), size: 52 }],
     say: (x) => `${(x * 100).toFixed(x < 0.1 ? 1 : 0)} %`,
   },
   load: {
+    width: 1,
     series: [
       ["wanted", "first tries/s", "--blue", "y", []],
       ["ok", "ok/s", "--green", "y", []],
@@ -135,7 +137,7 @@ export class Plot {
         ...this.kind.axes.map((a) => ({ ...axis, ...a })),
       ],
       series: [{}, ...this.kind.series.map(([, label, hue, scale, dash]) => ({
-        label, scale, dash, stroke: colour(hue), width: 1.5, points: { show: false },
+        label, scale, dash, stroke: colour(hue), width: this.kind.width, points: { show: false },
       }))],
     }, this.data(), this.box)
   }
