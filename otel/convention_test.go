@@ -63,22 +63,22 @@ var values = map[string]check{
 	"murmuration.decided_by":         oneOf("local", "cluster", "operator"),
 	"murmuration.diverted_from":      name,
 	"murmuration.endpoint":           name,
-	"murmuration.evidence.age":       real(0, 3600),
+	"murmuration.evidence.age":       within(0, 3600),
 	"murmuration.evidence.failures":  whole(0, 1e9),
 	"murmuration.evidence.outcomes":  whole(1, 1e9),
 	"murmuration.evidence.reporters": whole(1, 1e4),
 	"murmuration.flow":               oneOf("lent", "borrowed", "burned"),
 	"murmuration.from":               oneOf("closed", "half-open", "open", "alone", "degraded", "coordinated"),
-	"murmuration.hedged_after":       real(1e-9, 3600),
+	"murmuration.hedged_after":       within(1e-9, 3600),
 	"murmuration.mode":               oneOf("alone", "degraded", "coordinated"),
-	"murmuration.phi":                real(0, 1),
-	"murmuration.quantile":           real(0, 1),
+	"murmuration.phi":                within(0, 1),
+	"murmuration.quantile":           within(0, 1),
 	"murmuration.reason":             matches(`^[a-z]+(-[a-z]+)*$`),
 	"murmuration.refused_endpoint":   name,
 	"murmuration.service":            name,
 	"murmuration.stop":               oneOf("timeout", "canceled", "breaker_open", "budget_exhausted", "retries_off", "_OTHER"),
 	"murmuration.to":                 oneOf("closed", "half-open", "open", "alone", "degraded", "coordinated"),
-	"murmuration.wait":               real(1e-9, 3600),
+	"murmuration.wait":               within(1e-9, 3600),
 }
 
 var failing = regexp.MustCompile(`^[45]\d\d$`)
@@ -100,7 +100,7 @@ func whole(from, to int64) check {
 	}
 }
 
-func real(from, to float64) check {
+func within(from, to float64) check {
 	return func(v attribute.Value) bool {
 		return v.Type() == attribute.FLOAT64 && v.AsFloat64() >= from && v.AsFloat64() <= to
 	}
