@@ -95,7 +95,7 @@ func TestMetricsFollowTheConventions(t *testing.T) {
 			t.Errorf("%s is described as %q", metric.Name, d)
 		}
 		for _, set := range points(metric.Data) {
-			wantAttributes(t, metric.Name, rule, set, m.Health().Name)
+			wantAttributes(t, metric.Name, rule, set, m.Members()[0].Name)
 		}
 	}
 	for name := range metricRules {
