@@ -77,6 +77,7 @@ type Cluster struct {
 	closeErr   error
 
 	refused atomic.Uint64 // CoordService beyond the limit
+	history history
 
 	mu        sync.Mutex
 	services  map[string]*coord.Service

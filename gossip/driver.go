@@ -34,6 +34,8 @@ type driver struct {
 	split bool // suspected
 	since time.Time
 	sum   summary
+
+	recorded time.Duration // when the last point of the history was
 }
 
 // usedService is a service of this process as the driver sees it.
@@ -51,6 +53,7 @@ type usedEndpoint struct {
 	silent int           // ticks without traffic
 	from   time.Duration // when the traffic began
 	inUse  bool
+	past   *past // nil: none is kept
 }
 
 // summary is what the driver counts for Health.
@@ -65,7 +68,7 @@ func newDriver(c *Cluster, incarnation uint64) *driver {
 	return &driver{
 		c: c, node: n,
 		addrs: map[string]string{}, used: map[string]*usedService{},
-		since: time.Now(),
+		since: time.Now(), recorded: coord.Now(),
 	}
 }
 
@@ -160,6 +163,7 @@ func (d *driver) tick(now time.Duration) {
 		d.sum.prunedCasts += uint64(q.NumQueued() - maxQueued)
 		q.Prune(maxQueued)
 	}
+	d.record(now)
 	d.observe(now)
 }
 

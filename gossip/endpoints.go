@@ -34,28 +34,24 @@ type Endpoint struct {
 	Routing  *Override `json:"routing,omitempty"`
 
 	Fresh int `json:"fresh"` // stewards whose verdict counts, of three at most
+
+	// OwnPathBroken says that this process fails to reach it while the cluster, which
+	// has heard of it, finds nothing amiss.
+	OwnPathBroken bool `json:"own_path_broken"`
 }
 
 // Endpoints returns the endpoints that this process uses, by service and name. It
 // takes no part in a closed cluster, or a nil one, and there are none then.
 func (c *Cluster) Endpoints() []Endpoint {
-	if c == nil {
-		return nil
-	}
-	c.mu.Lock()
-	var services []*coord.Service
-	if !c.closed {
-		for _, s := range c.services {
-			services = append(services, s)
-		}
-	}
-	c.mu.Unlock()
 	var all []Endpoint
 	now := coord.Now()
-	for _, s := range services {
+	for _, s := range c.using() {
 		for _, ep := range s.Endpoints() {
 			a := ep.Advice()
-			e := Endpoint{Service: s.Name(), Name: ep.Name(), Opinion: opinion(a.Phi, a.Mode), DecidedBy: a.Source.String(), Override: a.Override, Routing: a.Routing, Fresh: a.Fresh}
+			e := Endpoint{
+				Service: s.Name(), Name: ep.Name(), Opinion: opinion(a.Phi, a.Mode), DecidedBy: a.Source.String(),
+				Override: a.Override, Routing: a.Routing, Fresh: a.Fresh, OwnPathBroken: ep.OwnPathBroken(),
+			}
 			if a.Takes(0) {
 				e.Spill = a.Sigma.Float()
 			}

@@ -155,6 +155,7 @@ func newBudget(c BudgetConfig, shared *coord.Service) *Budget {
 		b.account.Burned = func(t ledger.Tokens) { burned(c.Service, t.Float()) }
 	}
 	shared.SetPurse(purse{b})
+	shared.TellBudget(b.Stats)
 	return b
 }
 

@@ -45,22 +45,7 @@ var _ coord.Purse = purse{}
 // BudgetStats says what became of all tokens of a budget since it was made:
 //
 //	Tokens = Start + Earned + Minted + Borrowed - Spent - Lent - Burned - Cut
-//
-// All are in tokens. Read while calls are under way they need not fit together.
-type BudgetStats struct {
-	Tokens   float64 // held now; negative is a debt
-	Start    float64 // held when it was made
-	Earned   float64 // by first tries
-	Minted   float64 // of the stipend
-	Borrowed float64 // from other members
-	Spent    float64 // on retries that were sent, or are about to be
-	Lent     float64 // to other members
-	Burned   float64 // by the cluster's verdicts
-	Cut      float64 // borrowed, or given back, beyond what the budget may hold
-
-	Asked uint64 // retries for which other members were asked for a loan
-	Short uint64 // of them those that, after their wait, still found less than they cost
-}
+type BudgetStats = coord.BudgetStats
 
 // Stats returns the sums so far, all zero for a nil Budget.
 func (b *Budget) Stats() BudgetStats {

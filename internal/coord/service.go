@@ -28,6 +28,7 @@ type Service struct {
 	routing watchers
 
 	refusal atomic.Pointer[func(service, endpoint string, a *Advice) error]
+	budget  atomic.Pointer[func() BudgetStats]
 
 	mu        sync.Mutex
 	endpoints atomic.Pointer[[]*Endpoint] // copied on write
