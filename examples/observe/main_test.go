@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -240,8 +241,8 @@ func TestRun(t *testing.T) {
 func TestInterruptedAtTheStart(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if f, err := start(ctx, shortened()); err == nil {
-		_ = f.close()
+	if err := run(ctx, shortened()); !errors.Is(err, context.Canceled) {
+		t.Error(err)
 	}
 }
 
