@@ -75,11 +75,16 @@ var pages = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 // look reads the snapshot of a console.
 func look(t *testing.T, console string) (shown struct {
-	Cluster   string            `json:"cluster"`
-	Health    gossip.Health     `json:"health"`
-	Members   []gossip.Member   `json:"members"`
-	Endpoints []gossip.Endpoint `json:"endpoints"`
-	Budgets   []gossip.Budget   `json:"budgets"`
+	Cluster   string          `json:"cluster"`
+	Health    gossip.Health   `json:"health"`
+	Members   []gossip.Member `json:"members"`
+	Endpoints []struct {
+		gossip.Endpoint
+		Load *struct {
+			OK float64 `json:"ok"`
+		} `json:"load"`
+	} `json:"endpoints"`
+	Budgets []gossip.Budget `json:"budgets"`
 }) {
 	t.Helper()
 	r, err := pages.Get(console + "api/v1/snapshot")
@@ -123,15 +128,15 @@ func TestFleet(t *testing.T) {
 		if !strings.Contains(said.String(), console) {
 			t.Errorf("%s is not told of in:\n%s", console, said.String())
 		}
+		answered := map[string]bool{}
 		poll(t, "both services at "+console, func() bool {
 			shown := look(t, console)
-			sent := map[string]bool{}
 			for _, e := range shown.Endpoints {
-				sent[e.Name] = true
+				answered[e.Service] = answered[e.Service] || e.Load != nil && e.Load.OK > 0
 			}
 			return shown.Cluster == "observe" && len(shown.Members) == s.members && shown.Health.Name == f.members[i].cluster.Health().Name &&
-				shown.Health.Mode == gossip.ModeCoordinated && len(shown.Budgets) == 2 &&
-				sent["payments-a"] && sent["payments-b"] && sent["search-a"]
+				shown.Health.Mode == gossip.ModeCoordinated && len(shown.Budgets) == 2 && len(shown.Endpoints) == 3 &&
+				answered["payments"] && answered["search"]
 		})
 	}
 	order, err := gossip.SignOverride(f.operator.key, "observe", gossip.Override{
@@ -265,37 +270,5 @@ func TestSettings(t *testing.T) {
 				t.Errorf("there is no backend %q", step.backend)
 			}
 		}
-	}
-}
-
-// TestBackend: what a backend does with requests, in virtual time.
-func TestBackend(t *testing.T) {
-	const takes = time.Second / capacity
-	b, start := &backend{}, time.Now()
-	due := func(now time.Duration) time.Duration {
-		at, ok := b.queue(start.Add(now), .5)
-		if !ok {
-			return -1
-		}
-		return at.Sub(start)
-	}
-	for i, want := range []time.Duration{takes, 2 * takes} {
-		if got := due(0); got != want {
-			t.Errorf("request %d is done after %v, not %v", i, got, want)
-		}
-	}
-	b.stall(start.Add(time.Second), 2*time.Second)
-	if got, want := due(time.Second), 3*time.Second+takes; got != want {
-		t.Errorf("in a stall until 3 s one is done at %v, not %v", got, want)
-	}
-	b.behave(0, 4)
-	if got, want := due(10*time.Second), 10*time.Second+4*takes; got.Round(time.Microsecond) != want.Round(time.Microsecond) {
-		t.Errorf("one that takes four times as long is done at %v, not %v", got, want)
-	}
-	if b.behave(.6, 0); due(20*time.Second) != -1 {
-		t.Error("a chance of .5 is not refused with .6")
-	}
-	if b.behave(.4, 0); due(20*time.Second) == -1 {
-		t.Error("a chance of .5 is refused with .4")
 	}
 }
