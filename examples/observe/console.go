@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -23,7 +24,7 @@ func (f *fleet) show() error {
 	for i, at := range []string{f.console, net.JoinHostPort(host, "0")} {
 		l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", at)
 		if err != nil {
-			return err
+			return fmt.Errorf("-console: %w", err)
 		}
 		mux := http.NewServeMux()
 		mux.Handle(consolePath, f.operator.console(f.members[i].cluster))
