@@ -54,6 +54,8 @@ var pages = map[string]struct{ file, kind string }{
 }
 
 const (
+	placing = "api/v1/overrides" // the one path that takes more than GET
+
 	script = "text/javascript; charset=utf-8"
 	style  = "text/css; charset=utf-8"
 )
@@ -96,7 +98,7 @@ func Handler(c *gossip.Cluster, o Options) http.Handler {
 		"api/v1/endpoints": func(w http.ResponseWriter, _ *http.Request) { h.json(w, list(endpoints(c, c.Decisions(allDecisions)))) },
 		"api/v1/decisions": h.decisions,
 		"api/v1/history":   h.history,
-		"api/v1/overrides": h.overrides,
+		placing:            h.overrides,
 		"api/v1/stream":    h.stream,
 	}
 	for at, p := range pages {
@@ -120,10 +122,14 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p, _, _ := strings.Cut(r.RequestURI, "?")
 		head.Set("Location", "./"+path.Base(p)+"/")
 		w.WriteHeader(http.StatusTemporaryRedirect)
-	case at == "api/v1/overrides" && r.Method == http.MethodPost:
+	case at == placing && r.Method == http.MethodPost:
 		h.change(w, r)
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
-		head.Set("Allow", "GET, HEAD")
+		allow := "GET, HEAD"
+		if at == placing {
+			allow += ", POST"
+		}
+		head.Set("Allow", allow)
 		http.Error(w, "the console is read by GET; overrides alone are placed, by POST", http.StatusMethodNotAllowed)
 	default:
 		h.routes[at](w, r)

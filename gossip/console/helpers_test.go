@@ -39,11 +39,10 @@ type snapshot struct {
 	EndpointsLeftOut int               `json:"endpoints_left_out"`
 	Decisions        []gossip.Decision `json:"decisions"`
 	Budgets          []gossip.Budget   `json:"budgets"`
-	Overrides        []struct {
-		ID, Kind, Service, Endpoint, Author, Reason string
-		Issued, Expires                             time.Time
-	} `json:"overrides"`
-	HistoryWithout int `json:"history_without"`
+	Overrides        []gossip.Override `json:"overrides"`
+	Writable         bool              `json:"writable"`
+	Signs            bool              `json:"signs"`
+	HistoryWithout   int               `json:"history_without"`
 }
 
 type endpoint struct {

@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
@@ -23,13 +24,14 @@ const (
 )
 
 var paths = []string{
-	"", "app.js", "page.js", "plots.js", "words.js", "style.css", "icon.svg", "uplot/uPlot.iife.min.js", "uplot/uPlot.min.css", "uplot/LICENSE",
-	"api/v1/snapshot", "api/v1/health", "api/v1/members", "api/v1/endpoints", "api/v1/decisions", "api/v1/history",
+	"", "app.js", "page.js", "overrides.js", "plots.js", "words.js", "style.css", "icon.svg", "uplot/uPlot.iife.min.js", "uplot/uPlot.min.css", "uplot/LICENSE",
+	"api/v1/snapshot", "api/v1/health", "api/v1/members", "api/v1/endpoints", "api/v1/decisions", "api/v1/history", "api/v1/overrides",
 }
 
 // A fleet dims an endpoint, and every path of the console tells of it.
 func TestJSON(t *testing.T) {
-	members := join(t, 3, gossip.Config{Cluster: "shop", Zone: "eu", Keys: [][]byte{[]byte(keyText)}})
+	key, pub := operatorKey(1)
+	members := join(t, 3, gossip.Config{Cluster: "shop", Zone: "eu", Keys: [][]byte{[]byte(keyText)}, Operators: []ed25519.PublicKey{pub}})
 	m := members[0]
 	mux := http.NewServeMux()
 	mux.Handle(mount, console.Handler(m, quiet))
@@ -108,6 +110,16 @@ func TestJSON(t *testing.T) {
 	}
 	if r, _ := get(t, at+"api/v1/history?since=yesterday"); r.StatusCode != http.StatusBadRequest {
 		t.Errorf("since yesterday: %s", r.Status)
+	}
+
+	order, err := gossip.SignOverride(key, "shop", gossip.Override{
+		Kind: gossip.Drain, Service: "payments", Endpoint: evil, Author: evil, Reason: evil, Issued: time.Now(), Expires: time.Now().Add(time.Hour),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.PlaceOverride(order); err != nil {
+		t.Fatal(err)
 	}
 
 	// Of what the console shows nothing is markup, and nothing a key.
