@@ -66,7 +66,7 @@ const kinds = {
       ["wanted", "first tries/s", "--blue", "y", []],
       ["ok", "ok/s", "--green", "y", []],
       ["failed", "failed/s", "--red", "y", []],
-      ["demand", "cluster's/s (right)", "--quiet", "all", [4, 4]],
+      ["demand", "cluster/s (right)", "--quiet", "all", [4, 4]],
     ],
     scales: {
       y: { range: (_, lo, hi) => [0, Math.max(hi * 1.1, 1)] },
