@@ -37,7 +37,8 @@ func (f *fleet) show() error {
 }
 
 func (o *operator) console(c *gossip.Cluster) http.Handler {
-	options := console.Options{Logger: slog.New(slog.DiscardHandler)}
-	// OVERRIDES, once Options has them: options.Authorize, options.Signer = console.Bearer(map[string]string{"you": o.token}), o.key
-	return console.Handler(c, options)
+	return console.Handler(c, console.Options{
+		Logger:    slog.New(slog.DiscardHandler),
+		Authorize: console.Bearer(map[string]string{"you": o.token}), Signer: o.key,
+	})
 }

@@ -2,6 +2,7 @@
 // Plots of the last 15 minutes. What they show is kept here, a column a quantity.
 
 const seconds = 900
+const least = 120 // s that a plot spans, also when there is less to show
 const columns = ["phi", "wanted", "ok", "failed", "demand"]
 const kept = new Map() // by key: {at, phi, ...}
 const shown = new Set() // plots in view
@@ -49,6 +50,8 @@ export function extend(snapshot) {
 export function draw() {
   for (const p of shown) p.draw()
 }
+
+const plain = [null, null, null, null, null, null, 1] // no date below the time
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
 
@@ -125,15 +128,16 @@ export class Plot {
     const grid = { stroke: colour("--line"), width: 1 }
     const axis = { stroke: colour("--quiet"), font: "11px system-ui, sans-serif", grid, ticks: { show: false } }
     const now = () => kept.get(this.k)?.at.at(-1) ?? Date.now() / 1000
+    const from = () => Math.max(now() - seconds, Math.min(kept.get(this.k)?.at[0] ?? now(), now() - least))
     this.u = new uPlot({
       width,
       height: 112,
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, sync: { key: "murmuration" } },
       hooks: { setCursor: [() => this.tell()] },
-      scales: { x: { range: () => [now() - seconds, now()] }, ...this.kind.scales },
+      scales: { x: { range: () => [from(), now()] }, ...this.kind.scales },
       axes: [
-        { ...axis, size: 22, space: 60, values: [[60, "{HH}:{mm}", null, null, null, null, null, null, 1]], incrs: [60, 180, 300] },
+        { ...axis, size: 22, space: 60, values: [[60, "{HH}:{mm}", ...plain], [1, "{HH}:{mm}:{ss}", ...plain]], incrs: [30, 60, 180, 300] },
         ...this.kind.axes.map((a) => ({ ...axis, ...a })),
       ],
       series: [{}, ...this.kind.series.map(([, label, hue, scale, dash]) => ({

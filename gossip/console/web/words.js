@@ -74,8 +74,8 @@ export function decider(source, evidence) {
 // state is what there is to say of an endpoint first: [class, words].
 export function state(e) {
   const retries = retryWords[e.retries]
-  if (e.override) return ["operator", `✋ ${e.override.kind}: ${order(e)}`]
-  if (e.routing) return ["operator", `✋ ${e.routing.kind}${e.phi < 1 ? `, ${order(e)}` : ""}`]
+  if (e.override) return ["operator", `◆ ${e.override.kind}: ${order(e)}`]
+  if (e.routing) return ["operator", `◆ ${e.routing.kind}${e.phi < 1 ? `, ${order(e)}` : ""}`]
   if (e.phi < 1) return [e.phi < 0.5 ? "bad" : "warn", `▼ ${order(e)}`]
   if (e.last?.source === "local" && e.last.state === "open") return ["bad", "■ own breaker open"]
   if (e.last?.source === "local" && e.last.state === "half-open") return ["warn", "◪ own breaker half-open"]
