@@ -42,7 +42,7 @@ type Point struct {
 
 // History returns what has happened since then to the endpoints of a service, or of
 // all of them where service is empty. Recording begins with the first call, and keeps
-// the last 15 minutes of at most 256 endpoints, 29 kB each. A nil Cluster has none.
+// the last 15 minutes of at most 256 endpoints, in 29 kB each. A nil Cluster has none.
 func (c *Cluster) History(service string, since time.Time) History {
 	if c == nil {
 		return History{}
@@ -107,7 +107,7 @@ func (h *history) open(service, endpoint string, t coord.Totals) *past {
 	if len(h.pasts) >= maxPasts {
 		return nil
 	}
-	p := &past{service: service, endpoint: endpoint, totals: t}
+	p := &past{service: service, endpoint: endpoint, totals: t, points: make([]point, 0, maxPoints)}
 	h.pasts = append(h.pasts, p)
 	return p
 }

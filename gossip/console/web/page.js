@@ -95,7 +95,8 @@ export function show(s, extra) {
   $("member").title = s.health.name ?? ""
   document.title = `${s.cluster || "no cluster"} – Murmuration`
   const modes = { coordinated: ["good", "● coordinated"], degraded: ["warn", "▲ degraded"], alone: ["bad", "◇ alone"] }
-  badge($("mode"), ...(modes[s.health.mode] ?? ["none", s.health.mode]))
+  const [cls, words] = modes[s.health.mode] ?? ["none", s.health.mode]
+  badge($("mode"), extra > 0 ? "none" : cls, words)
   now(s, extra)
   facts(s, extra)
   services(s, extra)
@@ -200,10 +201,12 @@ function card(e) {
   const el = make("article", "card")
   const head = make("h3", "", e.name)
   const say = make("div", "say")
-  const meter = make("meter")
-  meter.min = 0
-  meter.max = 1
+  const meter = make("div", "meter")
+  meter.setAttribute("role", "meter")
+  meter.setAttribute("aria-valuemin", 0)
+  meter.setAttribute("aria-valuemax", 1)
   meter.setAttribute("aria-label", `share of first tries that ${e.name} is sent`)
+  meter.append(make("div"))
   say.append(head, make("p", "badge none"), meter, make("p", "cause"), make("dl"))
   const k = key(e.service, e.name)
   const dimmer = new Plot(k, "dimmer", `first tries let through to ${e.name}`)
@@ -215,8 +218,9 @@ function card(e) {
 function update(el, e, s, extra) {
   const [, state, meter, text, dl] = el.firstChild.children
   badge(state, ...say.state(e))
-  meter.value = e.phi
-  meter.className = e.phi < 0.5 ? "bad" : e.phi < 1 ? "warn" : ""
+  meter.setAttribute("aria-valuenow", e.phi)
+  meter.className = `meter ${e.phi < 0.5 ? "bad" : e.phi < 1 ? "warn" : "good"}`
+  meter.firstChild.style.width = `${e.phi * 100}%`
   set(text, cause(e, s, extra) || (e.last ? `since ${say.clock(e.last.at)}` : "as ever since this member started"))
   const of = Math.min(Math.max(s.health.members, 1), 3)
   pairs(dl, [
@@ -263,7 +267,7 @@ function write(list) {
   rows($("decisions"), list.map((d) => {
     const k = JSON.stringify([d.at, d.service, d.endpoint, d.phi, d.retries])
     nth.set(k, (nth.get(k) ?? 0) + 1)
-    const age = d.age > 0 ? `, ${say.span(d.age)} old then` : ""
+    const age = d.age >= 1e8 ? `, ${say.span(d.age)} old then` : ""
     return [k + nth.get(k), [say.clock(d.at), `${d.service} / ${d.endpoint}`, say.decided(d), (ceased(d) ? "local rules again" : say.decider(d.source, d.evidence)) + age, say.ordered(d) || say.why(d.evidence)],
       d.phi < 0.5 ? "bad" : d.phi < 1 || d.retries !== "all" ? "warn" : "good"]
   }), "None so far.")
