@@ -227,12 +227,21 @@ func (s *scene) crash(p *patient) {
 	s.patients = slices.DeleteFunc(s.patients, func(o *patient) bool { return o == p })
 }
 
-// waitFor waits until something is so for all processes.
+// waitFor waits until something is so for all processes, and longer than others do:
+// where few are left to confirm it, memberlist takes its time to find a member dead.
 func (s *scene) waitFor(what string, so func(*patient) bool) {
 	s.t.Helper()
-	poll(s.t, what, func() bool {
-		return !slices.ContainsFunc(s.patients, func(p *patient) bool { return !so(p) })
-	})
+	late := time.NewTimer(3 * patience)
+	defer late.Stop()
+	every := time.NewTicker(tick / 10)
+	defer every.Stop()
+	for slices.ContainsFunc(s.patients, func(p *patient) bool { return !so(p) }) {
+		select {
+		case <-every.C:
+		case <-late.C:
+			s.t.Fatal("waited in vain for " + what)
+		}
+	}
 }
 
 // waitRefused waits until n more requests of each process have failed for what the

@@ -48,7 +48,7 @@ func TestSignalsOfASplit(t *testing.T) {
 		ports = append(ports, int(netip.MustParseAddrPort(p.cluster.Addr()).Port()))
 	}
 	s.network.Split(ports...)
-	s.waitFor("the split to be suspected", func(p *patient) bool { return p.cluster.Health().SplitSuspected })
+	s.waitFor("the sides to miss each other", func(p *patient) bool { return p.cluster.Health().Missing > 0 })
 	s.waitRefused(5)
 	s.recover()
 	s.check()
