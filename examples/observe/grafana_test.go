@@ -179,18 +179,7 @@ func everyMetric(t *testing.T) map[string][]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := gossip.Join(t.Context(), gossip.Config{Cluster: "observe", Bind: "127.0.0.1:0", Hooks: tel.Gossip(), Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	g, err := failover.New("svc", failover.Config{
-		Cluster: c, Endpoints: []failover.Endpoint{{Name: "a"}}, Budget: retry.BudgetConfig{Hooks: tel.Budget()},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer g.Close()
+	drifting(t, tel)
 	down, refusal := errors.New("down"), &breaker.OpenError{Service: "svc", Endpoint: "a", Source: breaker.SourceCluster}
 	calls := tel.Retry()
 	ctx := calls.CallStart(t.Context(), "svc")
@@ -214,6 +203,37 @@ func everyMetric(t *testing.T) map[string][]string {
 		}
 	}
 	return known
+}
+
+// drifting makes a member that has seen that another has another policy.
+func drifting(t *testing.T, tel *otel.Telemetry) {
+	t.Helper()
+	var all []*gossip.Cluster
+	var groups []*failover.Group
+	config := gossip.Config{Cluster: "observe", Bind: "127.0.0.1:0", Hooks: tel.Gossip(), Logger: slog.New(slog.DiscardHandler)}
+	for attempts := range 2 {
+		c, err := gossip.Join(t.Context(), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		g, err := failover.New("svc", failover.Config{
+			Cluster: c, Endpoints: []failover.Endpoint{{Name: "a"}},
+			Retry: retry.Policy{MaxAttempts: 3 + attempts}, Budget: retry.BudgetConfig{Hooks: tel.Budget()},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = g.Close() })
+		all, groups = append(all, c), append(groups, g)
+		config.Seeds, config.Hooks = []string{c.Addr()}, gossip.Hooks{}
+	}
+	poll(t, "drift", func() bool {
+		for _, g := range groups {
+			_ = g.Do(t.Context(), func(context.Context, failover.Endpoint) error { return nil })
+		}
+		return len(all[0].Health().PolicyDrift) > 0
+	})
 }
 
 // translate gives a metric the names and labels that Prometheus gives it.

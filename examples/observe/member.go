@@ -58,7 +58,7 @@ func newMember(ctx context.Context, s settings, number int, zone string, backend
 	base.Proxy = nil
 	base.MaxIdleConnsPerHost = 16
 	m.closers = append(m.closers, func() error { base.CloseIdleConnections(); return nil })
-	traced := otelhttp.NewTransport(base, // below the failover transport, so that each attempt has its CLIENT span
+	traced := otelhttp.NewTransport(t.Resends(base), // below the failover transport, so that each attempt has its CLIENT span
 		otelhttp.WithMeterProvider(m.providers.meters), otelhttp.WithTracerProvider(m.providers.tracers))
 
 	endpoints := map[string][]failover.Endpoint{}
