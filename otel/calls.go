@@ -70,6 +70,9 @@ func (t *Telemetry) attemptStart(ctx context.Context, a retry.Attempt) context.C
 	}
 	if s.recording() {
 		s.span.SetAttributes(attemptKey.Int(a.Number))
+		if a.Token != retry.TokenFree {
+			s.span.SetAttributes(tokenKey.String(a.Token.String()))
+		}
 		if a.HedgedAfter > 0 {
 			s.span.SetAttributes(hedgedAfterKey.Float64(a.HedgedAfter.Seconds()))
 		}

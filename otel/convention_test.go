@@ -79,6 +79,7 @@ var values = map[string]check{
 	"murmuration.service":            name,
 	"murmuration.stop":               oneOf("timeout", "canceled", "breaker_open", "budget_exhausted", "retries_off", "_OTHER"),
 	"murmuration.to":                 oneOf("closed", "half-open", "open", "alone", "degraded", "coordinated"),
+	"murmuration.token":              oneOf("held", "awaited", "debt"),
 	"murmuration.wait":               within(1e-9, 3600),
 }
 
@@ -136,7 +137,7 @@ var spanRules = map[string]spanRule{
 	"murmuration.attempt": {
 		kind: trace.SpanKindInternal, must: []string{"murmuration.attempt", "murmuration.service", "murmuration.endpoint"},
 		may: []string{
-			"error.type", "http.response.status_code", "rpc.response.status_code", "murmuration.wait", "murmuration.hedged_after",
+			"error.type", "http.response.status_code", "rpc.response.status_code", "murmuration.wait", "murmuration.hedged_after", "murmuration.token",
 		}, failed: 500,
 	},
 	theirHTTP: {
@@ -243,7 +244,7 @@ func ownFaults(s sdktrace.ReadOnlySpan, told map[string]attribute.Value, failed 
 	if has("murmuration.diverted_from") && told["murmuration.diverted_from"] == told["murmuration.endpoint"] {
 		bad("diverted from %s to where it was", told["murmuration.endpoint"].AsString())
 	}
-	if n := told["murmuration.attempt"].AsInt64(); n == 1 && (has("murmuration.wait") || has("murmuration.hedged_after")) {
+	if n := told["murmuration.attempt"].AsInt64(); n == 1 && (has("murmuration.wait") || has("murmuration.hedged_after") || has("murmuration.token")) {
 		bad("a first try that has waited")
 	}
 	return all

@@ -40,22 +40,22 @@ func TestSpansOfAHedgedCall(t *testing.T) {
 			{time.Minute, 5 * ms, context.Canceled, []string{
 				"murmuration.call attempt_count=2 endpoint=b service=svc",
 				"  murmuration.attempt error.type=superseded attempt=1 endpoint=a service=svc",
-				"  murmuration.attempt attempt=2 endpoint=b hedged_after=0.01 service=svc",
+				"  murmuration.attempt attempt=2 endpoint=b hedged_after=0.01 service=svc token=held",
 			}},
 			{15 * ms, time.Minute, context.Canceled, []string{
 				"murmuration.call attempt_count=2 endpoint=a service=svc",
 				"  murmuration.attempt attempt=1 endpoint=a service=svc",
-				"  murmuration.attempt error.type=superseded attempt=2 endpoint=b hedged_after=0.01 service=svc",
+				"  murmuration.attempt error.type=superseded attempt=2 endpoint=b hedged_after=0.01 service=svc token=held",
 			}},
 			{15 * ms, time.Minute, coded(1), []string{ // as gRPC says it
 				"murmuration.call attempt_count=2 endpoint=a service=svc",
 				"  murmuration.attempt attempt=1 endpoint=a service=svc",
-				"  murmuration.attempt error.type=superseded attempt=2 endpoint=b hedged_after=0.01 service=svc",
+				"  murmuration.attempt error.type=superseded attempt=2 endpoint=b hedged_after=0.01 service=svc token=held",
 			}},
 			{15 * ms, time.Minute, coded(14), []string{ // not for having been cut off
 				"murmuration.call attempt_count=2 endpoint=a service=svc",
 				"  murmuration.attempt attempt=1 endpoint=a service=svc",
-				"  murmuration.attempt error.type=UNAVAILABLE attempt=2 endpoint=b hedged_after=0.01 service=svc rpc.response.status_code=UNAVAILABLE Error",
+				"  murmuration.attempt error.type=UNAVAILABLE attempt=2 endpoint=b hedged_after=0.01 service=svc token=held rpc.response.status_code=UNAVAILABLE Error",
 			}},
 			{5 * ms, 5 * ms, context.Canceled, []string{
 				"murmuration.call attempt_count=1 endpoint=a service=svc",

@@ -37,6 +37,7 @@ const (
 	attemptCountKey = attribute.Key("murmuration.attempt_count") // attempts that were sent
 	attemptKey      = attribute.Key("murmuration.attempt")       // number of the attempt, from 1
 	waitKey         = attribute.Key("murmuration.wait")          // before the attempt, in seconds
+	tokenKey        = attribute.Key("murmuration.token")         // where the budget took what the attempt cost: held, awaited or debt
 	hedgedAfterKey  = attribute.Key("murmuration.hedged_after")  // of a hedge: how long the first attempt had to itself, in seconds
 	stopKey         = attribute.Key("murmuration.stop")          // why there was no further attempt
 

@@ -45,6 +45,10 @@
 // Messages of errors are never recorded, since they may hold URLs and names of
 // members.
 //
+// The span of a retry or a hedge says where the budget took its token
+// (murmuration.token): it held it, it came during the wait (awaited: as a loan of another
+// member, or earned), or it went into debt.
+//
 // The span of a call that was refused, diverted, or denied a retry by a breaker
 // says who decided (murmuration.decided_by: local, cluster or operator), phi,
 // and what that rests on: the age of the evidence in seconds, how many members

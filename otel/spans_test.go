@@ -39,9 +39,9 @@ func TestSpansOfACallThatSucceedsInTheEnd(t *testing.T) {
 		"  murmuration.call attempt_count=3 endpoint=a service=svc",
 		"    murmuration.attempt error.type=_OTHER attempt=1 endpoint=a service=svc Error",
 		"      client ",
-		"    murmuration.attempt error.type=_OTHER attempt=2 endpoint=b service=svc Error",
+		"    murmuration.attempt error.type=_OTHER attempt=2 endpoint=b service=svc token=held Error",
 		"      client ",
-		"    murmuration.attempt attempt=3 endpoint=a service=svc",
+		"    murmuration.attempt attempt=3 endpoint=a service=svc token=held",
 		"      client ",
 	)
 	for _, s := range l.rec.Ended() {
@@ -62,7 +62,7 @@ func TestSpansWithoutAParent(t *testing.T) {
 	wantLines(t, l.spans(),
 		"murmuration.call attempt_count=2 endpoint=a service=svc",
 		"  murmuration.attempt error.type=_OTHER attempt=1 endpoint=a service=svc Error",
-		"  murmuration.attempt attempt=2 endpoint=a service=svc",
+		"  murmuration.attempt attempt=2 endpoint=a service=svc token=held",
 		"murmuration.call attempt_count=1", // a policy without a budget does not know its service
 		"  murmuration.attempt attempt=1",
 	)
@@ -75,7 +75,7 @@ func TestWaitIsToldByTheNextAttempt(t *testing.T) {
 		wantLines(t, l.spans(),
 			"murmuration.call attempt_count=2 endpoint=a service=svc",
 			"  murmuration.attempt error.type=_OTHER attempt=1 endpoint=a service=svc Error",
-			"  murmuration.attempt attempt=2 endpoint=a service=svc wait=1.5",
+			"  murmuration.attempt attempt=2 endpoint=a service=svc token=held wait=1.5",
 		)
 	})
 }

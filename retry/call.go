@@ -32,7 +32,8 @@ type Call struct {
 	number int // of the attempt under way
 	sent   int
 	paid   ledger.Token
-	last   error // of the last attempt that was sent
+	source TokenSource // of what the attempt under way cost
+	last   error       // of the last attempt that was sent
 	stop   error
 
 	hedgedAfter time.Duration // of a hedge's Call
@@ -135,7 +136,7 @@ func (c *Call) again(ctx context.Context, err error, to Route) bool {
 		}
 	case ledger.Yes:
 	}
-	c.paid = paid
+	c.paid, c.source = paid, TokenSource(paid.Source())
 	return c.pausedFor(ctx, wait, err) && (answer == ledger.Yes || c.settled(want))
 }
 
@@ -165,7 +166,7 @@ func (c *Call) Divert(ctx context.Context, err error, latency time.Duration) boo
 	if !coord.NotSent(err) {
 		c.sent++
 		c.number++
-		c.last = err
+		c.last, c.source = err, TokenFree
 	}
 	return true
 }
@@ -201,7 +202,7 @@ func (c *Call) pausedFor(ctx context.Context, wait time.Duration, err error) boo
 // settled pays after the wait for what others had been asked for.
 func (c *Call) settled(want ledger.Want) bool {
 	paid, answer := c.policy.Budget.settle(want)
-	if c.paid = paid; answer == ledger.No {
+	if c.paid, c.source = paid, TokenSource(paid.Source()); answer == ledger.No {
 		c.stop = ErrBudgetExhausted
 		return false
 	}

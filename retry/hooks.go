@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/murmuration-go/murmuration/internal/coord"
+	"github.com/murmuration-go/murmuration/internal/ledger"
 )
 
 // Hooks are optional functions that are told of calls and attempts. They run on
@@ -36,11 +37,40 @@ type Attempt struct {
 	// HedgedAfter says of a hedge how long the first attempt had to itself.
 	// Of any other attempt it is 0.
 	HedgedAfter time.Duration
+
+	// Token is where the budget took what the attempt cost. First tries and diverted
+	// attempts cost nothing.
+	Token TokenSource
+}
+
+// TokenSource is where a budget takes what a retry costs.
+type TokenSource uint8
+
+// The sources of a token.
+const (
+	TokenFree    = TokenSource(ledger.Free)    // it cost nothing
+	TokenHeld    = TokenSource(ledger.Held)    // the budget had it
+	TokenAwaited = TokenSource(ledger.Awaited) // it came during the wait: lent by another member, or earned
+	TokenDebt    = TokenSource(ledger.Debt)    // the budget had a part of it, and owes the rest
+)
+
+func (s TokenSource) String() string {
+	switch s {
+	case TokenFree:
+		return "free"
+	case TokenHeld:
+		return "held"
+	case TokenAwaited:
+		return "awaited"
+	case TokenDebt:
+		return "debt"
+	}
+	return "unknown"
 }
 
 // Attempt describes the attempt under way, for the hooks.
 func (c *Call) Attempt(service, endpoint string) Attempt {
-	return Attempt{Service: service, Endpoint: endpoint, Number: c.number, HedgedAfter: c.hedgedAfter}
+	return Attempt{Service: service, Endpoint: endpoint, Number: c.number, HedgedAfter: c.hedgedAfter, Token: c.source}
 }
 
 // CallInfo says how a call ended.

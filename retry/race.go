@@ -113,6 +113,7 @@ func (r *race) hedge(ctx context.Context, cancelFirst context.CancelCauseFunc, t
 	if token, ok := r.pay(ctx, to()); ok {
 		own, cancel := context.WithCancelCause(coord.WithHedge(ctx))
 		defer cancel(nil)
+		r.call.source = TokenSource(token.Source())
 		if r.begin(cancel) {
 			r.hedgeEnded(run(own, &r.call), cancelFirst)
 		}

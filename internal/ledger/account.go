@@ -151,9 +151,24 @@ const (
 // Token is the price of a retry, to be given back if that is never sent. The zero
 // Token stands for a retry that cost nothing.
 type Token struct {
-	burns uint64 // of the ledger when it was taken
-	price Tokens
+	burns  uint64 // of the ledger when it was taken
+	price  Tokens
+	source Source
 }
+
+// Source is where a token was taken from.
+func (t Token) Source() Source { return t.source }
+
+// Source is where what a retry costs was taken from.
+type Source uint8
+
+// The sources of a token.
+const (
+	Free    Source = iota // it cost nothing
+	Held                  // the account had it in full
+	Awaited               // it came while the retry waited: as a loan, or earned meanwhile
+	Debt                  // the account had a part of it, and owes the rest
+)
 
 // Take pays for a retry, before the wait that precedes it. What the account holds
 // in full is spent at once. With less, and where there are others who may lend,
@@ -163,7 +178,7 @@ func (a *Account) Take(now time.Duration, w Want, coin float64) (Token, Answer) 
 	if !a.ready(now, w) {
 		return Token{}, No
 	}
-	t := Token{burns: a.ledger.Burns(), price: w.price()}
+	t := Token{burns: a.ledger.Burns(), price: w.price(), source: Held}
 	switch {
 	case a.ledger.Take(t.price, 1): // a coin that never falls
 		return t, Yes
@@ -179,7 +194,7 @@ func (a *Account) Settle(now time.Duration, w Want, coin float64) (Token, Answer
 	if !a.ready(now, w) {
 		return Token{}, No
 	}
-	t := Token{burns: a.ledger.Burns(), price: w.price()}
+	t := Token{burns: a.ledger.Burns(), price: w.price(), source: Awaited}
 	if a.ledger.Take(t.price, 1) {
 		return t, Yes
 	}
@@ -202,6 +217,7 @@ func (a *Account) settle(t Token, coin float64) (Token, Answer) {
 	if !a.ledger.Take(t.price, coin) {
 		return Token{}, No
 	}
+	t.source = Debt
 	return t, Yes
 }
 
