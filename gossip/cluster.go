@@ -123,7 +123,7 @@ func (c *Cluster) Members() []Member {
 	if c == nil {
 		return nil
 	}
-	return c.roster.members()
+	return c.history.heard(c.roster.members())
 }
 
 // Addr is what another member puts into its Config.Seeds to find this one.

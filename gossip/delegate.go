@@ -39,6 +39,13 @@ type Member struct {
 	Addr string `json:"addr"` // host:port, fit for Config.Seeds
 	Zone string `json:"zone,omitempty"`
 	Self bool   `json:"self,omitempty"`
+
+	// Heard is when it last had something to say to this member, and Trust how far it
+	// then trusted its own view, 0 to 1. They are kept from the first call of History
+	// on, and only of those who do: members speak to the stewards of the services that
+	// they use, and else now and then of loans.
+	Heard time.Time `json:"heard,omitzero"`
+	Trust *float64  `json:"trust,omitempty"`
 }
 
 // peer is a live member as the roster knows it.

@@ -58,6 +58,13 @@ type history struct {
 	mu      sync.Mutex
 	pasts   []*past // append-only
 	without int
+	voices  map[string]voice // of members
+}
+
+// voice is when a member was heard last, and how far it then trusted its own view.
+type voice struct {
+	at    time.Time
+	trust *float64
 }
 
 // past is the history of one endpoint.
@@ -65,9 +72,11 @@ type past struct {
 	service, endpoint string
 	totals            coord.Totals // at the last point; the driver's
 
-	mu     sync.Mutex
-	points []point // a ring once it is full
-	count  int     // of all that were added
+	mu       sync.Mutex
+	points   []point // a ring once it is full
+	count    int     // of all that were added
+	verdicts []Verdict
+	asOf     time.Time // of the verdicts' ages
 }
 
 // point is a Point in 32 bytes.
@@ -112,15 +121,28 @@ func (h *history) open(service, endpoint string, t coord.Totals) *past {
 	return p
 }
 
-func (h *history) lack(n int) {
+func (h *history) note(without int, voices map[string]voice) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.without = n
+	h.without, h.voices = without, voices
 }
 
-func (p *past) add(q point) {
+// heard fills in when each of the members was heard.
+func (h *history) heard(all []Member) []Member {
+	h.mu.Lock()
+	voices := h.voices // replaced, and not changed
+	h.mu.Unlock()
+	for i := range all {
+		v := voices[all[i].Name]
+		all[i].Heard, all[i].Trust = v.at, v.trust
+	}
+	return all
+}
+
+func (p *past) add(q point, verdicts []Verdict) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.verdicts, p.asOf = verdicts, time.Now()
 	if len(p.points) < maxPoints {
 		p.points = append(p.points, q)
 	} else {
@@ -167,10 +189,36 @@ func (d *driver) record(now time.Duration) {
 			}
 			q := u.rates(span)
 			q.at, q.phi, q.demand = at, float32(u.ep.Advice().Phi.Float()), d.demand(now, s.name, u.ep.Name())
-			u.past.add(q)
+			u.past.add(q, d.verdicts(now, s.name, u.ep.Name()))
 		}
 	}
-	h.lack(without)
+	h.note(without, d.voices(now))
+}
+
+// verdicts are what stewards say of an endpoint.
+func (d *driver) verdicts(now time.Duration, service, endpoint string) (all []Verdict) {
+	for v := range d.node.Verdicts(now, service, endpoint) {
+		all = append(all, Verdict{
+			Service: service, Endpoint: endpoint, Steward: v.Origin.Member, State: v.Row.State.String(),
+			Opinion: opinion(v.Row.Phi, v.Row.Mode), Age: v.Age, Fresh: v.Fresh,
+		})
+	}
+	return all
+}
+
+// voices are those of the members that have been heard.
+func (d *driver) voices(now time.Duration) map[string]voice {
+	all := map[string]voice{}
+	for _, m := range d.members {
+		if h, ok := d.node.Heard(m.Name); ok {
+			v := voice{at: time.Now().Add(h.At - now)}
+			if h.Trust >= 0 {
+				v.trust = &h.Trust
+			}
+			all[m.Name] = v
+		}
+	}
+	return all
 }
 
 // rates are what the counters have grown by since the last point.

@@ -13,7 +13,7 @@ func TestHistoryKeepsTheLast(t *testing.T) {
 	var p past
 	start := time.UnixMilli(1_000_000)
 	for i := range 2*maxPoints + 7 {
-		p.add(point{at: start.Add(time.Duration(i) * time.Second).UnixMilli(), phi: 1, wanted: float32(i)})
+		p.add(point{at: start.Add(time.Duration(i) * time.Second).UnixMilli(), phi: 1, wanted: float32(i)}, nil)
 		kept := p.since(0)
 		first := max(i+1-maxPoints, 0)
 		if len(kept) != i+1-first || kept[0].Wanted != float64(first) || kept[len(kept)-1].Wanted != float64(i) {
@@ -39,7 +39,7 @@ func TestHistoryIsBounded(t *testing.T) {
 	if h.open("svc", "more", coord.Totals{}) != nil {
 		t.Error("room for one too many")
 	}
-	h.lack(1)
+	h.note(1, nil)
 	if got := h.read("", 0); len(got.Series) != maxPasts || got.Without != 1 {
 		t.Errorf("%d series, %d without", len(got.Series), got.Without)
 	}

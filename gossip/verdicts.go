@@ -26,6 +26,40 @@ type Opinion struct {
 	Retries string  `json:"retries"` // which may: all, ratio (what first tries have earned) or none
 }
 
+// Verdict is what a steward says of an endpoint, as this member holds it.
+type Verdict struct {
+	Service  string `json:"service"`
+	Endpoint string `json:"endpoint"`
+	Steward  string `json:"steward"` // the name of the member that says so
+	State    string `json:"state"`   // closed, not-load or dim
+	Opinion
+	Age   time.Duration `json:"age"`   // since it was decided
+	Fresh bool          `json:"fresh"` // it counts; what is in force is what two that do agree on
+}
+
+// Verdicts returns what the stewards say of the endpoints of which History is kept, as of
+// at most a second ago, in the order in which the endpoints were first seen. They are
+// kept from the first call of History on.
+func (c *Cluster) Verdicts() (all []Verdict) {
+	if c == nil {
+		return nil
+	}
+	h := &c.history
+	h.mu.Lock()
+	pasts := h.pasts
+	h.mu.Unlock()
+	for _, p := range pasts {
+		p.mu.Lock()
+		verdicts, since := p.verdicts, time.Since(p.asOf)
+		p.mu.Unlock()
+		for _, v := range verdicts {
+			v.Age += since
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
 func opinion(phi coord.Phi, m coord.Mode) Opinion { return Opinion{phi.Float(), m.String()} }
 
 func (o Opinion) differs(p Opinion) bool {

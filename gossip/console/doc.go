@@ -26,9 +26,10 @@
 //	    history_without  endpoints that have no history, being beyond the first 256
 //	api/v1/health      gossip.Health
 //	api/v1/members     all of gossip.Member
-//	api/v1/endpoints   all of {gossip.Endpoint, load, last}: load is the last second as
+//	api/v1/endpoints   all of {gossip.Endpoint, load, last, verdicts}: load is the last second as
 //	                   {phi, wanted, ok, failed, retries, demand}, see gossip.Point, or null;
-//	                   last is the last gossip.Decision about it, or null
+//	                   last is the last gossip.Decision about it, or null; verdicts are of
+//	                   gossip.Verdict, what each steward says
 //	api/v1/decisions   the last 200 of gossip.Decision, or with ?service= all that are kept of it
 //	api/v1/history     {without, series}: of each endpoint {service, endpoint, at, phi, wanted,
 //	                   ok, failed, retries, demand}, each a column with a number a second; at is

@@ -50,7 +50,8 @@ type endpoint struct {
 	Load *struct {
 		Phi, Wanted, OK, Failed, Retries, Demand float64
 	} `json:"load"`
-	Last *gossip.Decision `json:"last"`
+	Last     *gossip.Decision `json:"last"`
+	Verdicts []gossip.Verdict `json:"verdicts"`
 }
 
 type history struct {

@@ -62,8 +62,17 @@ func TestJSON(t *testing.T) {
 	if h.Mode == gossip.ModeAlone || h.Members != 3 || h.Name == "" || h.Services != 2 {
 		t.Errorf("health %+v", h)
 	}
-	if all := read[[]gossip.Member](t, at+"api/v1/members"); !slices.Equal(all, m.Members()) || len(all) != 3 {
-		t.Errorf("members %+v", all)
+	shown := read[[]gossip.Member](t, at+"api/v1/members")
+	same := func(a, b gossip.Member) bool {
+		return a.Name == b.Name && a.Addr == b.Addr && a.Zone == b.Zone && a.Self == b.Self
+	}
+	if !slices.EqualFunc(shown, m.Members(), same) || len(shown) != 3 {
+		t.Errorf("members %+v", shown)
+	}
+	for _, x := range shown { // all report on payments, and all of three are its stewards
+		if x.Self != x.Heard.IsZero() || x.Self != (x.Trust == nil) || !x.Self && (*x.Trust < 0 || *x.Trust > 1) {
+			t.Errorf("of %s: heard %v, trust %v", x.Name, x.Heard, x.Trust)
+		}
 	}
 	check := func(what string, all []endpoint) {
 		t.Helper()
@@ -76,6 +85,14 @@ func TestJSON(t *testing.T) {
 		}
 		if e.Load == nil || e.Load.Wanted <= 0 || e.Load.OK != 0 || e.Last == nil || e.Last.Source != coord.SourceCluster || e.Last.Endpoint != evil {
 			t.Errorf("%s: load %+v, last %+v", what, e.Load, e.Last)
+		}
+		if len(e.Verdicts) != 3 {
+			t.Errorf("%s: verdicts %+v", what, e.Verdicts)
+		}
+		for _, v := range e.Verdicts {
+			if v.Steward == "" || v.State != "dim" || v.Phi >= 1 || v.Retries != "none" || !v.Fresh || v.Age < 0 {
+				t.Errorf("%s: verdict %+v", what, v)
+			}
 		}
 		if e := all[1]; e.Service != "search" || e.Name != "primary" || e.Phi != 1 || e.DecidedBy != "local" || e.Last == nil || e.Last.State != "open" {
 			t.Errorf("%s: %+v, last %+v", what, e.Endpoint, e.Last)

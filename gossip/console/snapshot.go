@@ -43,8 +43,9 @@ type snapshot struct {
 // endpoint is an endpoint with its load, and with what happened to it last.
 type endpoint struct {
 	gossip.Endpoint
-	Load *load            `json:"load"`
-	Last *gossip.Decision `json:"last"`
+	Load     *load            `json:"load"`
+	Last     *gossip.Decision `json:"last"`
+	Verdicts []gossip.Verdict `json:"verdicts"`
 }
 
 // load is a gossip.Point.
@@ -98,10 +99,15 @@ func endpoints(c *gossip.Cluster, decisions []gossip.Decision) []endpoint {
 			loads[key{s.Service, s.Endpoint}] = &load{p.Phi, p.Wanted, p.OK, p.Failed, p.Retries, p.Demand}
 		}
 	}
+	verdicts := map[key][]gossip.Verdict{}
+	for _, v := range c.Verdicts() {
+		k := key{v.Service, v.Endpoint}
+		verdicts[k] = append(verdicts[k], v)
+	}
 	var all []endpoint
 	for _, e := range c.Endpoints() {
 		k := key{e.Service, e.Name}
-		all = append(all, endpoint{e, loads[k], last[k]})
+		all = append(all, endpoint{e, loads[k], last[k], list(verdicts[k])})
 	}
 	return all
 }

@@ -33,6 +33,19 @@ func (n *Node) Verdicts(now time.Duration, service, endpoint string) iter.Seq[Ve
 	}
 }
 
+// Heard is what a node knows of another member's health.
+type Heard struct {
+	At    time.Duration // of its last message
+	Trust float64       // how far it then trusted its own view, 0 to 1; -1 if it has never told
+}
+
+// Heard returns what is known of a member; false if it has never been heard, as it need
+// not be: members speak to the stewards of the services that they use.
+func (n *Node) Heard(member string) (Heard, bool) {
+	h, ok := n.heard[member]
+	return h, ok
+}
+
 // Decided returns what the node, as a steward of the service, says of an
 // endpoint; false if it is none or nobody has reported about it.
 func (n *Node) Decided(service, endpoint string) (law.Decision, bool) {

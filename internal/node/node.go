@@ -31,6 +31,8 @@ type Node struct {
 	ticked   bool
 	measured time.Duration // when the load was
 
+	heard map[string]Heard // members, by name
+
 	loans lending
 	stats Stats
 	out   Output
@@ -69,7 +71,7 @@ type service struct {
 // New returns a node that knows of nobody but itself. The incarnation orders
 // processes that share a name; names should be unique to one start of a process.
 func New(self string, incarnation uint64) *Node {
-	n := &Node{self: self, incarnation: incarnation, services: map[string]*service{}, sole: map[string]int{}, loans: newLending()}
+	n := &Node{self: self, incarnation: incarnation, services: map[string]*service{}, heard: map[string]Heard{}, sole: map[string]int{}, loans: newLending()}
 	n.SetMembers(NewRoster([]string{self}))
 	return n
 }
@@ -118,6 +120,11 @@ type Advice struct {
 func (n *Node) SetMembers(r *Roster) {
 	n.roster = r
 	n.tape.members(r)
+	for name := range n.heard {
+		if !r.Has(name) {
+			delete(n.heard, name)
+		}
+	}
 	for _, s := range n.order {
 		n.appoint(s)
 	}
@@ -197,8 +204,24 @@ func (n *Node) Deliver(now time.Duration, data []byte) *Output {
 	case m.Kind == wire.KindLoan:
 		n.heardLoan(now, m.Loan)
 	}
+	if err == nil {
+		n.heed(now, &m)
+	}
 	n.tape.deliver(now, data, &n.out)
 	return &n.out
+}
+
+// heed notes that a member has been heard.
+func (n *Node) heed(now time.Duration, m *wire.Message) {
+	from, told := m.From(), Heard{At: now, Trust: -1}
+	if r := m.Report; r != nil && len(r.Rows) > 0 {
+		told.Trust = float64(r.Rows[0].Health) / 255
+	} else if was, ok := n.heard[from]; ok {
+		told.Trust = was.Trust
+	}
+	if from != n.self && n.roster.Has(from) {
+		n.heard[from] = told
+	}
 }
 
 func (n *Node) nextSeq() uint64 {

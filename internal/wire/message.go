@@ -201,6 +201,19 @@ func (s State) String() string {
 	return "unknown"
 }
 
+// From is the name of the member that wrote the message.
+func (m *Message) From() string {
+	switch {
+	case m.Report != nil:
+		return m.Report.Origin.Member
+	case m.Verdicts != nil:
+		return m.Verdicts.Origin.Member
+	case m.Loan != nil:
+		return m.Loan.Origin.Member
+	}
+	return ""
+}
+
 // Message is a decoded message: exactly one of the pointers is set, as Kind
 // says. Asks and loans share one.
 type Message struct {

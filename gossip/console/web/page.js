@@ -207,7 +207,7 @@ function card(e) {
   meter.setAttribute("aria-valuemax", 1)
   meter.setAttribute("aria-label", `share of first tries that ${e.name} is sent`)
   meter.append(make("div"))
-  say.append(head, make("p", "badge none"), meter, make("p", "cause"), make("dl"))
+  say.append(head, make("p", "badge none"), meter, make("p", "cause"), make("dl"), make("ul", "stewards"))
   const k = key(e.service, e.name)
   const dimmer = new Plot(k, "dimmer", `first tries let through to ${e.name}`)
   const load = new Plot(k, "load", `load of ${e.name}`)
@@ -216,7 +216,7 @@ function card(e) {
 }
 
 function update(el, e, s, extra) {
-  const [, state, meter, text, dl] = el.firstChild.children
+  const [, state, meter, text, dl, stewards] = el.firstChild.children
   badge(state, ...say.state(e))
   meter.setAttribute("aria-valuenow", e.phi)
   meter.className = `meter ${e.phi < 0.5 ? "bad" : e.phi < 1 ? "warn" : "good"}`
@@ -231,6 +231,12 @@ function update(el, e, s, extra) {
     ["Own path", e.own_path_broken ? "broken" : "no fault known", e.own_path_broken ? "bad" : ""],
     ["Retries/s", e.load ? say.number(e.load.retries) : "–"],
   ])
+  sync(stewards, e.verdicts.map((v) => [v.steward, v]), () => make("li"), (li, [, v]) => {
+    const apart = v.fresh && (v.phi < 1 !== e.phi < 1 || v.retries !== e.retries)
+    set(li, `${apart ? "≠ " : ""}${say.short(v.steward)} says ${say.order(v)}, ${say.span(v.age + extra)} ago${v.fresh ? "" : ": too old to count"}`)
+    const cls = !v.fresh ? "quiet" : apart ? "apart" : ""
+    if (li.className !== cls) li.className = cls
+  })
 }
 
 let told = "" // what the log shows
@@ -282,7 +288,7 @@ function rest(s) {
   const n = (x) => x.toFixed(1)
   rows($("budgets"), s.budgets.map((b) => [b.service, [b.service, n(b.tokens), n(b.earned), n(b.minted), n(b.spent), n(b.borrowed), n(b.lent), n(b.burned), String(b.burns), String(b.asked), String(b.short)], b.tokens < 0 ? "warn" : ""]), "No budget takes part in the cluster.")
   set($("members-note"), `${h.members}${s.members_left_out > 0 ? `, ${s.members_left_out} left out` : ""}`)
-  rows($("members"), s.members.map((m) => [m.name, [m.name, m.addr, m.zone ?? "", m.self ? "this member" : ""], m.self ? "self" : ""]), "None.")
+  rows($("members"), s.members.map((m) => [m.name, [m.name, m.addr, m.zone ?? "", m.self ? "this member" : say.heard(m, s.at, extra), m.self ? say.share(h.trust) : m.trust === undefined ? "–" : say.share(m.trust)], m.self ? "self" : ""]), "None.")
   const counts = {
     "packets not decrypted": h.decrypt_failures, "packets of other clusters": h.label_mismatches, "send errors": h.send_errors,
     "ticks over 100 ms late": h.late_ticks, "ticks lost": h.lost_ticks,

@@ -89,6 +89,11 @@ export function scope(o) {
   return o.endpoint ? `${o.service} / ${o.endpoint}` : `${o.service}, all of it`
 }
 
+// heard says when a member was heard last.
+export function heard(m, at, extra) {
+  return m.heard ? `${span(since(m.heard, at) + extra)} ago` : "has had nothing to say"
+}
+
 // others says which members' policies differ from that of most.
 export function others(d) {
   const named = (d.odd ?? []).map(short).join(", ")
