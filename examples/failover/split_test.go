@@ -86,7 +86,11 @@ func (f *fleet) split(ctx context.Context, network *faulty.Network, d time.Durat
 	// second for what it sees to be as smooth as what each of them says.
 	const step, window = 100 * time.Millisecond, 10
 	all := f.room() / f.demand[0]
-	past := make([][]float64, len(f.members))
+	type sample struct {
+		at    time.Duration // on a machine that is busy they come late
+		spill float64
+	}
+	past := make([][]sample, len(f.members))
 	tick := time.NewTicker(step)
 	defer tick.Stop()
 	split, healed := false, false
@@ -122,9 +126,10 @@ func (f *fleet) split(ctx context.Context, network *faulty.Network, d time.Durat
 				continue
 			}
 			x.after = max(x.after, spill)
-			past[i] = append(past[i], spill)
+			past[i] = append(past[i], sample{now, spill})
 			if n := len(past[i]); n > window {
-				x.rose = max(x.rose, (spill-max(past[i][n-1-window], all))/(window*step.Seconds()))
+				was := past[i][n-1-window]
+				x.rose = max(x.rose, (spill-max(was.spill, all))/(now-was.at).Seconds())
 			}
 		}
 		if healed && whole && x.whole == 0 {
