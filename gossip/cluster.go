@@ -25,9 +25,14 @@
 // member: the clamps of the control law bound what one broken member can do,
 // not what several can do in concert.
 //
+// # Operators
+//
+// With Config.Operators set, people may overrule the cluster: see Override. What they
+// order is signed, and holding a key of Keys is not enough to place it.
+//
 // # Bounds
 //
-// A member keeps at most 4,096 members, 256 services of its own (CoordService
+// A member keeps at most 256 overrides, 4,096 members, 256 services of its own (CoordService
 // returns nil beyond), 64 endpoints a service, 4,096 waiting messages of 1,200
 // bytes in and as many broadcasts out. What is refused is counted in Health.
 package gossip

@@ -112,7 +112,8 @@
 // # Baggage
 //
 // How many attempts came before a request may travel as baggage: see WithBaggage
-// and FromBaggage. It needs a propagator of baggage on both sides.
+// and FromBaggage. It needs a propagator of baggage on both sides: that of an HTTP
+// instrumentation, or Inject and Extract, which go by WithPropagators.
 //
 // # Cost
 //
@@ -127,6 +128,7 @@ import (
 
 	api "go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/murmuration-go/murmuration/breaker"
@@ -147,6 +149,8 @@ type Telemetry struct {
 	targets targets
 	seen    observed
 	baggage bool // see WithBaggage
+
+	propagators propagation.TextMapPropagator
 }
 
 // Option changes how New makes a Telemetry.
@@ -156,6 +160,8 @@ type config struct {
 	tracers trace.TracerProvider
 	meters  metric.MeterProvider
 	baggage bool
+
+	propagators propagation.TextMapPropagator
 }
 
 // WithTracerProvider says who makes the spans. Default, and for nil: the global
@@ -183,13 +189,13 @@ func WithMeterProvider(p metric.MeterProvider) Option {
 // New returns a Telemetry. It is never nil: an error tells which instruments
 // could not be made, and all else works.
 func New(opts ...Option) (*Telemetry, error) {
-	c := config{tracers: api.GetTracerProvider(), meters: api.GetMeterProvider()}
+	c := config{tracers: api.GetTracerProvider(), meters: api.GetMeterProvider(), propagators: api.GetTextMapPropagator()}
 	for _, o := range opts {
 		if o != nil {
 			o(&c)
 		}
 	}
-	t := &Telemetry{baggage: c.baggage}
+	t := &Telemetry{baggage: c.baggage, propagators: c.propagators}
 	t.targets.init()
 	t.spans.tracer = c.tracers.Tracer(ScopeName,
 		trace.WithInstrumentationVersion(version()), trace.WithSchemaURL(schemaURL))
