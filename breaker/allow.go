@@ -28,7 +28,11 @@ func (b *Breaker) Allow() (done func(error), err error) {
 	now := coord.Now()
 	b.shared.Wanted(spread(now))
 	count := func(coord.Outcome) {}
-	if !a.InForce() {
+	if a.Frozen {
+		if err := b.frozen(b.machine(a, now), a); err != nil {
+			return nil, b.refused(ctx, err)
+		}
+	} else if !a.InForce() {
 		l := b.machine(a, now)
 		if !l.open(now) {
 			l = b.twoStepMachine(a, now)

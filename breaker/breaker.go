@@ -93,6 +93,13 @@ func (b *Breaker) DoAttempt(ctx context.Context, n int, fn func(context.Context)
 		return err
 	}
 	l := b.machine(a, now)
+	if a.Frozen {
+		if err := b.frozen(l, a); err != nil {
+			return b.refused(ctx, err)
+		}
+		_, err := b.attempt(ctx, a, n, now, fn)
+		return err
+	}
 	if l.open(now) {
 		return b.refused(ctx, l.refuse(now))
 	}
@@ -138,6 +145,8 @@ func (b *Breaker) doTwoStep(ctx context.Context, l *local, a *coord.Advice, n in
 // the caller counts that of the rest.
 func (b *Breaker) admit(a *coord.Advice, n int) error {
 	switch {
+	case n == 0 && a.Mode != coord.RetryNone && a.Phi == coord.PhiFull:
+		return nil // what is diverted is no retry, whatever an operator has of those
 	case n != 1:
 		return b.retriesOff(a)
 	case a.Phi == coord.PhiFull:
@@ -156,11 +165,13 @@ func (b *Breaker) admit(a *coord.Advice, n int) error {
 
 // retriesOff is the refusal of a retry while the cluster has turned them off.
 func (b *Breaker) retriesOff(a *coord.Advice) error {
-	if a.Mode != coord.RetryNone && a.Phi == coord.PhiFull {
+	if a.RetryMode() != coord.RetryNone && a.Phi == coord.PhiFull {
 		return nil
 	}
 	e := dimmed(b.config.Service, b.endpoint, a).(*OpenError)
-	e.Retry = true
+	if e.Retry = true; a.RetriesOff != nil {
+		e.Source, e.Age, e.Evidence, e.Override = SourceOperator, max(coord.Now()-a.RetriesOffAt, 0), Evidence{}, a.RetriesOff
+	}
 	return e
 }
 
@@ -176,15 +187,32 @@ func (b *Breaker) Retryable() (Mode, error) {
 		return a.Mode, nil
 	}
 	now := coord.Now()
-	if l := b.machine(a, now); l.open(now) {
+	l := b.machine(a, now)
+	if a.Frozen {
+		if err := b.frozen(l, a); err != nil {
+			return coord.RetryNone, err
+		}
+	} else if l.open(now) {
 		return coord.RetryNone, l.refuse(now)
 	}
 	return coord.RetryAll, nil
 }
 
+// frozen is the refusal by a local machine that is to stay as it is: it refuses unless it
+// was closed, and counts nothing.
+func (b *Breaker) frozen(l *local, a *coord.Advice) error {
+	if State(l.state.Load()) == Closed {
+		return nil
+	}
+	return &OpenError{
+		Service: b.config.Service, Endpoint: b.endpoint, Source: SourceOperator, Override: a.Override,
+		Age: max(coord.Now()-a.AsOf, 0), Evidence: l.evidence(),
+	}
+}
+
 // FirstMode reports which retries the cluster lets through for a call whose
 // first try goes to this endpoint.
-func (b *Breaker) FirstMode() Mode { return b.shared.Advice().Mode }
+func (b *Breaker) FirstMode() Mode { return b.shared.Advice().RetryMode() }
 
 // machine returns the local machine, replaced if advice has ended since it
 // began, and if it waits for a probe that will not come back.

@@ -17,6 +17,9 @@ func (b *Breaker) Takes() bool {
 		return false
 	}
 	now := coord.Now()
+	if a.Frozen {
+		return b.frozen(b.machine(a, now), a) == nil
+	}
 	return a.InForce() || !b.machine(a, now).open(now)
 }
 

@@ -82,7 +82,7 @@ func (b *Breaker) Report(err error) {
 		return
 	}
 	b.shared.Send(a, b.config.AttemptTimeout, false, 0).End(o, 0)
-	if a.InForce() {
+	if a.InForce() || a.Frozen {
 		return
 	}
 	l := b.machine(a, coord.Now())

@@ -46,17 +46,18 @@ const (
 
 // Status is a breaker's state with its reasons.
 type Status struct {
-	State    State
-	Source   Source        // who decided
-	Phi      float64       // fraction of first tries that may go; 0 when open, 1 when closed
-	Retries  Mode          // which retries may go
-	Age      time.Duration // how old the evidence is
-	Evidence Evidence      // what it rests on; of a local decision this process's own attempts
-	Override *Override     // of the operator who decided, if one did
-	Routing  *Override     // by which an operator has calls move away or here, if one has
-	Pushback time.Duration // how long the cluster lets the endpoint alone; see Breaker.Pushback
-	Failing  int           // members that see it fail; see Breaker.Failing
-	Spill    float64       // chance that a call which failed or was dimmed elsewhere may come; see Breaker.Takes
+	State      State
+	Source     Source        // who decided
+	Phi        float64       // fraction of first tries that may go; 0 when open, 1 when closed
+	Retries    Mode          // which retries may go
+	Age        time.Duration // how old the evidence is
+	Evidence   Evidence      // what it rests on; of a local decision this process's own attempts
+	Override   *Override     // of the operator who decided or has it stay as it is, if one did
+	RetriesOff *Override     // of the operator who has turned retries off, if one has
+	Routing    *Override     // by which an operator has calls move away or here, if one has
+	Pushback   time.Duration // how long the cluster lets the endpoint alone; see Breaker.Pushback
+	Failing    int           // members that see it fail; see Breaker.Failing
+	Spill      float64       // chance that a call which failed or was dimmed elsewhere may come; see Breaker.Takes
 }
 
 // State returns what the breaker does with calls now.
@@ -67,6 +68,10 @@ func (b *Breaker) State() State { return b.Status().State }
 func (b *Breaker) Status() Status {
 	a := b.shared.Advice()
 	st := b.status(a)
+	if a.RetriesOff != nil {
+		st.Retries = RetryNone
+	}
+	st.RetriesOff = a.RetriesOff
 	st.Pushback, st.Failing, st.Routing = a.Pushback(coord.Now()), a.Failing, a.Routing
 	if a.Takes(0) {
 		st.Spill = a.Sigma.Float()
@@ -87,8 +92,11 @@ func (b *Breaker) status(a *coord.Advice) Status {
 		return st
 	}
 	l := b.machine(a, coord.Now())
-	st := Status{State: l.current(), Source: SourceLocal, Phi: 1}
-	l.tell()
+	st := Status{State: State(l.state.Load()), Source: SourceLocal, Phi: 1, Override: a.Override}
+	if !a.Frozen {
+		st.State = l.current()
+		l.tell()
+	}
 	if st.State != Closed {
 		st.Evidence, st.Age = l.evidence(), max(coord.Now()-time.Duration(l.openedAt.Load()), 0)
 	}

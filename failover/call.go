@@ -165,7 +165,8 @@ func (g *Group) diverted(ctx context.Context, why *DivertedError) {
 }
 
 // instead returns where to turn when an endpoint's breaker has refused, or -1.
-// A first try that the cluster dims stays at home and is refused. While the cluster
+// A first try that the cluster dims stays at home and is refused; one of which an operator
+// lets none go is as if the breaker had refused it. While the cluster
 // says how much may go elsewhere, a refusal by the local breaker leads there only
 // where the cluster has heard of it and finds nothing amiss: then it is this
 // member's own path that is broken, and it moves itself.
@@ -173,19 +174,17 @@ func (r *routes) instead(tried, passed uint64, err error) int {
 	if len(r.targets) == 1 {
 		return -1
 	}
-	e, _ := err.(*breaker.OpenError)
-	if e != nil && e.Source == breaker.SourceOperator && e.Phi == 0 && !r.planned() {
-		e = nil // with nobody to say where there is room, it is as if its own breaker were open
-	}
-	if e != nil && e.Source != breaker.SourceLocal && !e.Retry {
-		return -1
+	if e, ok := err.(*breaker.OpenError); ok && e.Source != breaker.SourceLocal && !e.Retry {
+		if none := e.Source == breaker.SourceOperator && e.Phi == 0; !none {
+			return -1
+		}
 	}
 	stay, drawn := r.spills && r.planned() && !r.ownPath(), r.draw(tried|passed)
 	for _, skip := range []uint64{tried | passed, passed} {
 		for k := range r.targets {
 			i := r.nearest(k, drawn)
 			t := r.targets[i]
-			if skip&(1<<i) == 0 && !t.out() && (!stay || r.isHome(i)) {
+			if skip&(1<<i) == 0 && !t.off && (!stay || r.isHome(i)) {
 				return i
 			}
 		}

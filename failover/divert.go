@@ -80,7 +80,7 @@ func divert[T any](ctx context.Context, g *Group, w *way, home error, fn func(co
 	for k := range w.targets {
 		i := w.nearest(k, drawn)
 		t := w.targets[i]
-		if t.out() || i == w.at || w.isHome(i) && !siblings || !t.breaker.Takes() {
+		if t.off || i == w.at || w.isHome(i) && !siblings || !t.breaker.Takes() {
 			continue
 		}
 		c := w.call // as it is if it gets past t's breaker, which may have its probe already

@@ -103,8 +103,14 @@ func (g *Group) setRoutes(list []Endpoint, old *routes) {
 // route makes routes of targets, and tells the cluster how this process stands to
 // them.
 func (g *Group) route(targets []*target) *routes {
+	left := false
 	for _, t := range targets {
 		t.ordered = t.breaker.Ordered()
+		t.off = t.drained || t.ordered == coord.Drain
+		left = left || !t.off
+	}
+	for _, t := range targets {
+		t.off = t.off && (left || t.drained) // who orders all of them drained would have none left
 	}
 	r := newRoutes(g.zone, targets)
 	r.spills = len(targets) > 1 && coord.Present(g.config.Cluster)
@@ -207,7 +213,7 @@ func (g *Group) Drain(endpoint string) error {
 	for i, t := range r.targets {
 		c := *t
 		c.drained = c.drained || c.Name == endpoint
-		if !c.out() {
+		if !c.drained {
 			left++
 		}
 		targets[i] = &c
@@ -223,7 +229,8 @@ func (g *Group) Drain(endpoint string) error {
 func (g *Group) Service() string { return g.service }
 
 // Close ends the group: later calls get ErrClosed, those under way go on. It
-// always returns nil.
+// always returns nil. A group in a cluster that is not closed is kept for as long as the
+// cluster.
 func (g *Group) Close() error {
 	g.closed.Store(true)
 	g.forget()
@@ -263,7 +270,7 @@ type EndpointState struct {
 func (g *Group) Explain() Explanation {
 	x := Explanation{Service: g.service, Zone: g.zone, BudgetTokens: g.policy.Budget.Tokens(), Decisions: g.log.Decisions()}
 	for _, t := range g.routes.Load().targets {
-		x.Endpoints = append(x.Endpoints, EndpointState{t.Endpoint, t.breaker.Status(), t.out()})
+		x.Endpoints = append(x.Endpoints, EndpointState{t.Endpoint, t.breaker.Status(), t.off})
 	}
 	return x
 }

@@ -63,16 +63,124 @@ func TestOperatorRoutes(t *testing.T) {
 	wants(t, g2, true, []string{"a"})
 }
 
-// TestOperatorDrainsAll: with every endpoint drained there is still one to call.
+// TestOperatorDrainsAll: orders that would leave no endpoint are not followed, but what the
+// program has drained itself stays so.
 func TestOperatorDrainsAll(t *testing.T) {
+	svc := coord.NewService("svc")
+	c := quick("a", "b", "c")
+	c.Cluster = shared{svc}
+	g := group(t, c)
+	if err := g.Drain("a"); err != nil {
+		t.Fatal(err)
+	}
+	drain := coord.Orders{Routing: an(coord.Drain)}
+	for _, e := range []string{"b", "c"} {
+		advise(svc, e, drain.Apply(coord.Advice{Phi: coord.PhiFull}, coord.Advice{}, 0))
+	}
+	wants(t, g, true, []string{"b"})
+	wants(t, g, true, []string{"b", "c"}, "b")
+	if state(t, g, "b").Drained || !state(t, g, "a").Drained {
+		t.Error("it says otherwise")
+	}
+}
+
+// TestOrderBeforeTheGroup: who starts under an order follows it from the first call on.
+func TestOrderBeforeTheGroup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		svc := coord.NewService("svc")
+		svc.BeginWith(func(e *coord.Endpoint) coord.Advice {
+			var o coord.Orders
+			if e.Name() == "a" {
+				o.Routing = an(coord.Drain)
+			}
+			return ordered(o)
+		})
+		c := quick("a", "b")
+		c.Cluster, c.DrainOver = shared{svc}, 0
+		g := group(t, c)
+		for range 100 {
+			wants(t, g, true, []string{"b"})
+		}
+	})
+}
+
+// TestSiblingsOfAForcedOpen: other endpoints of home take its calls at once, cluster or
+// not.
+func TestSiblingsOfAForcedOpen(t *testing.T) {
+	svc := coord.NewService("svc")
+	c := quick("a", "b", "c")
+	siblings(&c)
+	c.Endpoints[2].Priority = 1
+	c.Cluster = shared{svc}
+	g := group(t, c)
+	for _, e := range []string{"b", "c"} {
+		advise(svc, e, allWell)
+	}
+	advise(svc, "a", ordered(coord.Orders{Admission: an(coord.ForceOpen)}))
+	for range 100 {
+		wants(t, g, true, []string{"b"})
+	}
+}
+
+// TestRetriesOffByOrder: there are no retries; but what fails is diverted where there is
+// room, and the breaker of a process on its own decides as ever.
+func TestRetriesOffByOrder(t *testing.T) {
 	svc := coord.NewService("svc")
 	c := quick("a", "b")
 	c.Cluster = shared{svc}
 	g := group(t, c)
-	for _, e := range []string{"a", "b"} {
-		advise(svc, e, ordered(coord.Orders{Routing: an(coord.Drain)}))
+	off := coord.Orders{Retries: an(coord.RetriesOff)}
+	alone := func(endpoint string) {
+		advise(svc, endpoint, off.Apply(coord.Advice{Phi: coord.PhiFull}, coord.Advice{}, coord.Now()))
 	}
-	wants(t, g, true, []string{"a"})
+	alone("a")
+	alone("b")
+	went, err := call(t, g, "a")
+	var refused *breaker.OpenError
+	if !slices.Equal(went, []string{"a"}) || !errors.As(err, &refused) || !refused.Retry || refused.Source != breaker.SourceOperator || refused.Override.Kind != coord.RetriesOff {
+		t.Fatalf("went to %q: %v", went, err)
+	}
+	trip(g, "a")
+	wants(t, g, true, []string{"b"}, "a")
+	if s := state(t, g, "a"); s.State != breaker.Open || s.Source != breaker.SourceLocal || s.Retries != breaker.RetryNone || s.RetriesOff == nil {
+		t.Errorf("a: %+v", s)
+	}
+	spare := allWell
+	spare.Sigma = 255
+	advise(svc, "a", ordered(off))
+	advise(svc, "b", off.Apply(spare, coord.Advice{}, coord.Now()))
+	wants(t, group(t, c), true, []string{"a", "b"}, "a")
+}
+
+// TestFreeze: where nothing of the cluster is in force each process's breaker stays as it
+// is: one that is open refuses, and one that is closed does not trip.
+func TestFreeze(t *testing.T) {
+	svc := coord.NewService("svc")
+	c := quick("a", "b")
+	c.Cluster = shared{svc}
+	g := group(t, c)
+	trip(g, "a")
+	freeze := func(endpoint string) {
+		alone := coord.Advice{Phi: coord.PhiFull}
+		o := coord.Orders{Admission: an(coord.Freeze)}
+		advise(svc, endpoint, o.Apply(alone, alone, coord.Now()))
+	}
+	freeze("a")
+	freeze("b")
+	wants(t, g, true, []string{"b"})
+	for range 20 {
+		wants(t, g, false, []string{"b", "b", "b"}, "b")
+	}
+	wants(t, g, true, []string{"b"})
+	if a, b := state(t, g, "a"), state(t, g, "b"); a.State != breaker.Open || b.State != breaker.Closed || b.Override == nil {
+		t.Errorf("a: %+v\nb: %+v", a, b)
+	}
+	for _, e := range []string{"a", "b"} {
+		advise(svc, e, coord.Advice{Phi: coord.PhiFull})
+	}
+	if a, b := state(t, g, "a"), state(t, g, "b"); a.State != breaker.Open || b.State != breaker.Closed {
+		t.Errorf("afterwards a: %+v\nb: %+v", a, b)
+	}
 }
 
 // TestOperatorDrainIsGentle: calls move over some seconds, to the drained endpoint's

@@ -35,13 +35,11 @@ type routes struct {
 type target struct {
 	Endpoint
 	breaker *breaker.Breaker
-	tail    *retry.Tail // nil if no call is hedged
-	drained bool
-	ordered coord.OverrideKind // by an operator: Drain, Prefer or 0
+	tail    *retry.Tail        // nil if no call is hedged
+	drained bool               // by Group.Drain
+	ordered coord.OverrideKind // by an operator: coord.Drain, coord.Prefer or 0
+	off     bool               // it is out of use, by either
 }
-
-// out reports whether the endpoint is out of use.
-func (t *target) out() bool { return t.drained || t.ordered == coord.Drain }
 
 func newRoutes(zone string, targets []*target) *routes {
 	r := &routes{targets: targets}
@@ -49,7 +47,7 @@ func newRoutes(zone string, targets []*target) *routes {
 		return cmp.Or(a.last()-b.last(), distance(zone, a)-distance(zone, b), a.Priority-b.Priority)
 	})
 	for i, t := range r.targets {
-		if t.out() {
+		if t.off {
 			continue
 		}
 		if len(r.home) > 0 {
@@ -146,7 +144,7 @@ func (r *routes) next(tried uint64) (int, retry.Route) {
 		for k := range r.targets {
 			i := r.nearest(k, drawn)
 			t := r.targets[i]
-			if (tried&(1<<i) != 0) != pass.again || t.out() && len(r.targets) > 1 || stay && !r.isHome(i) {
+			if (tried&(1<<i) != 0) != pass.again || t.off && len(r.targets) > 1 || stay && !r.isHome(i) {
 				continue
 			}
 			mode, err := t.breaker.Retryable()

@@ -118,9 +118,20 @@ func (c *Cluster) CoordService(name string) *coord.Service {
 		}
 		s = coord.NewService(name)
 		s.WakeForLoans(c.wakeForLoans)
+		s.BeginWith(func(ep *coord.Endpoint) coord.Advice {
+			var u under
+			orders := coord.OrdersOn(c.orders.active(), name, ep.Name())
+			return u.enforce(coord.Now(), *ep.Advice(), orders).Numbered(ep.Advice())
+		})
 		c.services[name] = s
 	}
 	return s
+}
+
+func (c *Cluster) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
 }
 
 // Members returns the live members by name, this one included.

@@ -282,7 +282,7 @@ type inbound struct {
 }
 
 func (d *delegate) NodeMeta(int) []byte               { return meta{d.zone, d.leaving.Load()}.encode() }
-func (d *delegate) LocalState(bool) []byte            { return d.orders.state(time.Now()) }
+func (d *delegate) LocalState(bool) []byte            { return d.orders.state() }
 func (d *delegate) MergeRemoteState(b []byte, _ bool) { d.orders.merge(time.Now(), b) }
 func (d *delegate) GetBroadcasts(o, l int) [][]byte   { return d.queue.GetBroadcasts(o, l) }
 

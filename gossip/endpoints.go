@@ -49,8 +49,14 @@ func (c *Cluster) Endpoints() []Endpoint {
 		for _, ep := range s.Endpoints() {
 			a := ep.Advice()
 			e := Endpoint{
-				Service: s.Name(), Name: ep.Name(), Opinion: opinion(a.Phi, a.Mode), DecidedBy: a.Source.String(),
+				Service: s.Name(), Name: ep.Name(), Opinion: opinion(a.Phi, a.RetryMode()), DecidedBy: a.Source.String(),
 				Override: a.Override, Routing: a.Routing, Fresh: a.Fresh, OwnPathBroken: ep.OwnPathBroken(),
+			}
+			if e.Override == nil {
+				e.Override = a.RetriesOff
+			}
+			if e.Override != nil {
+				e.DecidedBy = coord.SourceOperator.String()
 			}
 			if a.Takes(0) {
 				e.Spill = a.Sigma.Float()

@@ -3,7 +3,9 @@ package gossip
 import (
 	"crypto/ed25519"
 	"encoding/binary"
+	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +20,11 @@ import (
 // Override is an operator's order about a service or one of its endpoints. It overrules
 // the cluster, which overrules the process's own breaker, at all members until it expires
 // or is revoked. It never makes room for more retries than the budget has.
+//
+// Members keep overrides in memory, and revocations a day long, so that none of what they
+// have heard can begin anew; a fleet that has been stopped as a whole has forgotten both, and
+// whoever kept an override that had been revoked may then place it again until it expires.
+// So let overrides be short.
 type Override = coord.Override
 
 // OverrideKind says what an operator orders.
@@ -25,18 +32,19 @@ type OverrideKind = coord.OverrideKind
 
 // The kinds of override. Of several about one endpoint those count that name it before
 // those about its whole service, and the one that was issued last; Freeze, ForceClosed and
-// ForceOpen replace each other, and so do Drain and Prefer.
+// ForceOpen replace each other, and so do Drain and Prefer. When one ends that held first
+// tries down they come back over five seconds; what the stewards learnt before is forgotten.
 const (
-	Freeze      = coord.Freeze      // each member goes on as it does: neither the cluster nor its breaker changes anything
+	Freeze      = coord.Freeze      // each member goes on as it does, but for what is diverted, of which there may be less
 	ForceClosed = coord.ForceClosed // every first try goes, and retries as the budget allows
 	ForceOpen   = coord.ForceOpen   // nothing goes
 	Drain       = coord.Drain       // calls move to the other endpoints, over failover's Config.DrainOver
 	Prefer      = coord.Prefer      // everybody's first tries move to this endpoint, likewise
-	RetriesOff  = coord.RetriesOff  // no retries
+	RetriesOff  = coord.RetriesOff  // no retries; what fails may still be diverted where there is room
 )
 
 // MaxOverrideLife is how long an override can be in force.
-const MaxOverrideLife = override.MaxLife
+const MaxOverrideLife = coord.MaxOverrideLife
 
 // OverrideRefusal is why an override was not taken. Its String is the key in
 // Health.OverridesRefused.
@@ -53,10 +61,11 @@ func SignOverride(key ed25519.PrivateKey, cluster string, o Override) ([]byte, e
 }
 
 // PlaceOverride takes a signed override, puts it in force here and tells everybody. The
-// error is an *OverrideError. Placing one that is known already does nothing.
+// error is an *OverrideError, or says that the cluster is nil or closed. Placing one that
+// is known already does nothing.
 func (c *Cluster) PlaceOverride(signed []byte) (Override, error) {
-	if c == nil {
-		return Override{}, &OverrideError{Refusal: override.NoOperators}
+	if c == nil || c.isClosed() {
+		return Override{}, errors.New("gossip: there is no cluster, or it is closed, and so nobody to obey an override")
 	}
 	return c.orders.take(time.Now(), signed)
 }
@@ -91,7 +100,7 @@ func newOrders(c Config, queue *memberlist.TransmitLimitedQueue) *orders {
 		log: c.Logger, queue: queue, changed: make(chan struct{}, 1),
 		book: override.NewBook(c.Cluster, c.Operators),
 	}
-	o.signal()
+	o.inForce.Store(&[]*coord.Override{})
 	return o
 }
 
@@ -101,44 +110,51 @@ func (o *orders) active() []*coord.Override { return *o.inForce.Load() }
 // take takes in a signed override and passes on what is news.
 func (o *orders) take(now time.Time, signed []byte) (Override, error) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
 	order, news, err := o.book.Take(now, signed)
+	if err == nil && news {
+		o.queue.QueueBroadcast(newCast("override/"+order.ID, wire.AppendOverride(nil, signed), coord.Now()))
+		o.renew(now)
+	}
+	o.mu.Unlock()
 	if err != nil {
 		return Override{}, err
 	}
-	if news {
+	if news && order.Revoked {
+		o.tell("gossip: an operator revokes an override", order)
+	} else if news {
 		o.tell("gossip: an operator overrides", order)
-		o.queue.QueueBroadcast(newCast("override/"+order.ID, wire.AppendOverride(nil, signed), coord.Now()))
-		o.signal()
 	}
 	return *order, nil
 }
 
+// tell logs an order. A logger may do anything, so no lock is held.
 func (o *orders) tell(what string, x *coord.Override) {
-	if x.Revoked {
-		what = "gossip: an operator revokes an override"
-	}
 	o.log.Warn(what, "override", x.Kind.String(), "service", x.Service, "endpoint", x.Endpoint,
-		"author", x.Author, "reason", x.Reason, "expires", x.Expires, "id", x.ID)
+		"author", x.Author, "key", x.Key, "reason", x.Reason, "expires", x.Expires, "id", x.ID)
 }
 
-// signal makes known what is in force now.
-func (o *orders) signal() {
-	active := o.book.Active()
-	o.inForce.Store(&active)
+// renew makes known what is in force now, and returns what is no more.
+func (o *orders) renew(now time.Time) (ended []*coord.Override) {
+	was, is := o.active(), o.book.Active(now)
+	if slices.Equal(was, is) {
+		return nil
+	}
+	o.inForce.Store(&is)
 	select {
 	case o.changed <- struct{}{}:
 	default:
 	}
+	return slices.DeleteFunc(slices.Clone(was), func(x *coord.Override) bool { return slices.Contains(is, x) })
 }
 
 // expire ends what is over.
 func (o *orders) expire(now time.Time) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	for _, x := range o.book.Expire(now) {
+	ended := o.renew(now)
+	o.book.Forget(now)
+	o.mu.Unlock()
+	for _, x := range ended {
 		o.tell("gossip: an operator's override has expired", x)
-		o.signal()
 	}
 }
 
@@ -157,14 +173,14 @@ func (o *orders) fill(h *Health) {
 // and each override with its length before it.
 const (
 	stateVersion = 1
-	maxState     = 1 + override.MaxHeld*(override.MaxSigned+2)
+	maxState     = 1 + 2*override.MaxHeld*(override.MaxSigned+2)
 )
 
-func (o *orders) state(now time.Time) []byte {
+func (o *orders) state() []byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	b := []byte{stateVersion}
-	for _, signed := range o.book.Signed(now) {
+	for _, signed := range o.book.Signed() {
 		b = binary.AppendUvarint(b, uint64(len(signed)))
 		b = append(b, signed...)
 	}
@@ -176,7 +192,8 @@ func (o *orders) merge(now time.Time, b []byte) {
 	if len(b) == 0 || b[0] != stateVersion || len(b) > maxState {
 		return
 	}
-	for b = b[1:]; len(b) > 0; {
+	b = b[1:]
+	for range 2 * override.MaxHeld {
 		n, size := binary.Uvarint(b)
 		if size <= 0 || n > uint64(len(b)-size) {
 			return
@@ -192,6 +209,10 @@ type under struct {
 	asOf   time.Duration // when the orders came into force here
 	frozen *coord.Advice // what was in force when a freeze began
 	since  time.Duration // when it was to begin
+
+	held  *coord.Override // the last order by which phi was held down,
+	phi   coord.Phi       // to how much,
+	ended time.Duration   // and when that ended
 }
 
 // freezeAtLast is how long a freeze waits for a member to hear its first verdicts.
@@ -214,22 +235,31 @@ func (d *driver) enforceAll(now time.Duration) {
 
 // enforceOrders renews what is under orders, so that refusals tell the orders' age.
 func (d *driver) enforceOrders(now time.Duration) {
-	if len(d.c.orders.active()) > 0 {
-		d.enforceAll(now)
+	active := d.c.orders.active()
+	for _, s := range d.order {
+		for _, u := range s.endpoints {
+			if len(active) > 0 || u.under.held != nil {
+				d.enforce(now, s.name, u, active)
+			}
+		}
 	}
 }
 
 func (d *driver) enforce(now time.Duration, service string, u *usedEndpoint, active []*coord.Override) {
-	x := &u.under
-	orders := coord.OrdersOn(active, service, u.ep.Name())
+	was := u.ep.Advice()
+	u.ep.Publish(u.under.enforce(now, u.advice, coord.OrdersOn(active, service, u.ep.Name())).Numbered(was))
+}
+
+// enforce makes of what the cluster advises what is in force.
+func (x *under) enforce(now time.Duration, a coord.Advice, orders coord.Orders) coord.Advice {
+	freezes := orders.Admission != nil && orders.Admission.Kind == coord.Freeze
 	if orders != x.orders {
-		if f := orders.Admission; f == nil || f.Kind != coord.Freeze || f != x.orders.Admission {
-			x.frozen, x.since = nil, now
+		if before := x.orders.Admission; !freezes || before == nil || before.Kind != coord.Freeze {
+			x.frozen, x.since = nil, now // else a freeze goes on
 		}
 		x.orders, x.asOf = orders, now
 	}
-	a := u.advice
-	if f := orders.Admission; f != nil && f.Kind == coord.Freeze && x.frozen == nil {
+	if freezes && x.frozen == nil {
 		if a.Coordinated() || now-x.since >= freezeAtLast {
 			x.frozen = &a
 		} else { // a joiner does not know yet what is to be frozen
@@ -240,5 +270,17 @@ func (d *driver) enforce(now time.Duration, service string, u *usedEndpoint, act
 	if x.frozen != nil {
 		frozen = *x.frozen
 	}
-	u.ep.Publish(orders.Apply(a, frozen, x.asOf).Numbered(u.ep.Advice()))
+	is := orders.Apply(a, frozen, x.asOf)
+	switch {
+	case orders.Admission != nil:
+		if x.held = nil; is.Phi < coord.PhiFull {
+			x.held, x.phi, x.ended = orders.Admission, is.Phi, now
+		}
+	case x.held != nil:
+		var over bool
+		if is, over = is.Reopened(x.phi, x.held, x.ended, now); over {
+			x.held = nil
+		}
+	}
+	return is
 }

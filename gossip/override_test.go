@@ -85,7 +85,7 @@ func TestOverrideReachesAll(t *testing.T) {
 			t.Errorf("logged:\n%s", m.log)
 		}
 	}
-	if _, err := third.PlaceOverride(signed(t, k, o.Revocation("bob", "all is well"))); err != nil {
+	if _, err := third.PlaceOverride(signed(t, k, o.Revocation("bob", "all is well", time.Now()))); err != nil {
 		t.Fatal(err)
 	}
 	poll(t, "the order to be over", func() bool {
@@ -112,11 +112,11 @@ func TestStolenKey(t *testing.T) {
 	revoked := anOrder(ForceOpen)
 	revoked.ID, revoked.Version = override.NewID(), 1
 	before := signed(t, k, revoked)
-	if _, err := victim.PlaceOverride(signed(t, k, revoked.Revocation("bob", "all is well"))); err != nil {
+	if _, err := victim.PlaceOverride(signed(t, k, revoked.Revocation("bob", "all is well", time.Now()))); err != nil {
 		t.Fatal(err)
 	}
 	altered := signed(t, k, anOrder(ForceOpen))
-	altered[len(altered)-2]++
+	altered[len(altered)-12]++ // in the reason
 	old := anOrder(ForceOpen)
 	old.Issued, old.Expires = time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
 	want := map[OverrideRefusal]uint64{override.UnknownKey: 2, override.BadSignature: 1, override.Superseded: 1, override.Expired: 1}
@@ -155,8 +155,8 @@ func TestExpiry(t *testing.T) {
 	if _, err := m.PlaceOverride(signed(t, k, o)); err != nil {
 		t.Fatal(err)
 	}
-	poll(t, "it to be in force", func() bool { return eu.Advice().Mode == coord.RetryNone })
-	poll(t, "it to be over", func() bool { return !eu.Advice().InForce() })
+	poll(t, "it to be in force", func() bool { return eu.Advice().RetryMode() == coord.RetryNone })
+	poll(t, "it to be over", func() bool { return eu.Advice().RetryMode() == coord.RetryAll })
 	if m.log.count("has expired") != 1 {
 		t.Errorf("logged:\n%s", m.log)
 	}
@@ -175,7 +175,7 @@ func TestState(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	state := from.state(now)
+	state := from.state()
 	for i := range state {
 		d.c.orders.merge(now, state[:i])
 		d.c.orders.merge(now, append([]byte{stateVersion, 0xff}, state[:i]...))
@@ -186,9 +186,6 @@ func TestState(t *testing.T) {
 	}
 	if d.c.orders.merge(now, state); len(d.c.orders.active()) != 3 {
 		t.Errorf("%d orders", len(d.c.orders.active()))
-	}
-	if len(from.state(now.Add(2*time.Hour))) != 1 {
-		t.Error("what is over is told still")
 	}
 }
 
@@ -235,5 +232,49 @@ func TestFreeze(t *testing.T) {
 	said(.125)
 	if a := ep.Advice(); a.Phi != coord.PhiOf(.125) || a.Source != coord.SourceCluster || a.Override != nil {
 		t.Errorf("afterwards: %+v", a)
+	}
+}
+
+// TestReopened: after an order by which nothing goes first tries come back over seconds,
+// under the order's name; a freeze that follows a freeze keeps what was frozen.
+func TestReopened(t *testing.T) {
+	x, now := under{}, time.Hour
+	well := coord.Advice{Phi: coord.PhiFull, Fresh: 3}
+	open := coord.Orders{Admission: &Override{Kind: ForceOpen}}
+	if a := x.enforce(now, well, open); a.Phi != 0 || a.Source != coord.SourceOperator {
+		t.Fatalf("%+v", a)
+	}
+	last := coord.Phi(0)
+	for s := range 4 {
+		now += time.Second
+		a := x.enforce(now, well, coord.Orders{})
+		if a.Phi <= last || a.Phi == coord.PhiFull || a.Override != open.Admission || !a.Ordered() {
+			t.Errorf("%d s after: %+v", s+1, a)
+		}
+		last = a.Phi
+	}
+	now += time.Second
+	if a := x.enforce(now, well, coord.Orders{}); a.Phi != coord.PhiFull || a.InForce() || x.held != nil {
+		t.Errorf("at last: %+v", a)
+	}
+	closed := coord.Orders{Admission: &Override{Kind: ForceClosed}}
+	x.enforce(now, well, open)
+	if a := x.enforce(now, well, closed); a.Phi != coord.PhiFull {
+		t.Errorf("forced closed at once: %+v", a)
+	}
+	if a := x.enforce(now, well, coord.Orders{}); a.InForce() {
+		t.Errorf("what was not held down does not come back slowly: %+v", a)
+	}
+
+	dimmed := coord.Advice{Phi: coord.PhiOf(.05), Mode: coord.RetryNone, Source: coord.SourceCluster, Fresh: 3}
+	for range 2 {
+		freeze := coord.Orders{Admission: &Override{Kind: Freeze}}
+		if a := x.enforce(now, well, freeze); a.Phi != coord.PhiFull || !a.Frozen {
+			t.Errorf("frozen: %+v", a)
+		}
+		if a := x.enforce(now, dimmed, freeze); a.Phi != coord.PhiFull || a.Mode != coord.RetryAll {
+			t.Errorf("frozen, and changed: %+v", a)
+		}
+		well = dimmed // what the cluster says when the next freeze comes
 	}
 }

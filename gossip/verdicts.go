@@ -17,7 +17,7 @@ type Disagreement struct {
 	Endpoint string  `json:"endpoint"`
 	Steward  string  `json:"steward"` // the name of the member that says so
 	Says     Opinion `json:"says"`
-	InForce  Opinion `json:"in_force"`
+	InForce  Opinion `json:"in_force"` // of the cluster, also while an operator overrules it
 }
 
 // Opinion is what is to be done about an endpoint.

@@ -39,7 +39,7 @@ func (o *operator) explain(f *fleet) {
 	if err != nil {
 		file = f.key
 	}
-	f.note("or, from the root of the repository: MURMURCTL_TOKEN=%s go run ./gossip/console/murmurctl place -console %s -key %s "+
+	f.note("or, from the root of the repository: MURMURCTL_TOKEN=%s go run ./gossip/console/murmurctl place -console %s -key %s -cluster observe "+
 		"-kind force-open -service payments -endpoint payments-b -for 1m -reason \"to see it\"", o.token, f.consoles[0], file)
 }
 

@@ -83,7 +83,9 @@ func (h *handler) overrides(w http.ResponseWriter, _ *http.Request) {
 func (h *handler) change(w http.ResponseWriter, r *http.Request) {
 	author, o, err := h.changed(r)
 	if err != nil {
-		h.log.Warn("console: an override was refused", "by", author, "from", r.RemoteAddr, "error", err)
+		if h.audits.Allow() || author != "" {
+			h.log.Warn("console: an override was refused", "by", author, "from", r.RemoteAddr, "error", err)
+		}
 		status := http.StatusUnprocessableEntity
 		var f *fault
 		if errors.As(err, &f) {
@@ -97,7 +99,30 @@ func (h *handler) change(w http.ResponseWriter, r *http.Request) {
 	}
 	h.log.Warn("console: an override was placed", "by", author, "from", r.RemoteAddr, "override", o.Kind.String(),
 		"service", o.Service, "endpoint", o.Endpoint, "revoked", o.Revoked, "id", o.ID)
-	h.answer(w, http.StatusCreated, map[string]any{"override": o})
+	h.answer(w, http.StatusCreated, map[string]any{"override": o, "note": h.note(&o)})
+}
+
+// note says what an author may not expect of an order that has been taken.
+func (h *handler) note(o *gossip.Override) string {
+	for _, x := range h.c.Overrides() {
+		if x.ID != o.ID && !o.Revoked && x.Outranks(o) {
+			return "it has no effect as long as another one is in force: ID " + x.ID + ", by " + x.Author
+		}
+	}
+	known, found := false, false
+	for _, e := range h.c.Endpoints() {
+		if e.Service == o.Service {
+			known = true
+			found = found || o.Endpoint == "" || e.Name == o.Endpoint
+		}
+	}
+	switch {
+	case !known:
+		return "this member does not use that service; others may"
+	case !found:
+		return "this member does not use that endpoint; others may"
+	}
+	return ""
 }
 
 func (h *handler) changed(r *http.Request) (author string, o gossip.Override, err error) {
@@ -141,7 +166,7 @@ func (h *handler) sign(author string, want *order) ([]byte, error) {
 	if want.Revoke != "" {
 		for _, o := range h.c.Overrides() {
 			if o.ID == want.Revoke {
-				return h.signed(o.Revocation(author, want.Reason))
+				return h.signed(o.Revocation(author, want.Reason, time.Now().UTC().Truncate(time.Second)))
 			}
 		}
 		return nil, faultf(http.StatusNotFound, "no override with the ID %.40q is in force", want.Revoke)

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/murmuration-go/murmuration/gossip"
 )
 
@@ -53,6 +55,8 @@ var pages = map[string]struct{ file, kind string }{
 	"uplot/LICENSE":           {"uplot/LICENSE", "text/plain; charset=utf-8"},
 }
 
+const mostBusy = 4
+
 const (
 	placing = "api/v1/overrides" // the one path that takes more than GET
 
@@ -71,6 +75,9 @@ type handler struct {
 	signer    ed25519.PrivateKey
 	origins   *http.CrossOriginProtection
 
+	busy   chan struct{} // one for each answer that takes long to make
+	audits *rate.Limiter // of lines about requests that were refused
+
 	mu      sync.Mutex
 	viewers int
 	ending  map[*http.Server]chan struct{} // closed when it shuts down
@@ -86,6 +93,7 @@ func Handler(c *gossip.Cluster, o Options) http.Handler {
 	h := &handler{
 		c: c, log: o.Logger, board: board{c: c, writable: o.Authorize != nil, signs: o.Signer != nil}, ending: map[*http.Server]chan struct{}{},
 		authorize: o.Authorize, signer: o.Signer, origins: http.NewCrossOriginProtection(),
+		busy: make(chan struct{}, mostBusy), audits: rate.NewLimiter(1, 10),
 	}
 	if h.log == nil {
 		h.log = slog.Default()
@@ -95,9 +103,9 @@ func Handler(c *gossip.Cluster, o Options) http.Handler {
 		"api/v1/snapshot":  h.snapshot,
 		"api/v1/health":    func(w http.ResponseWriter, _ *http.Request) { h.json(w, c.Health()) },
 		"api/v1/members":   func(w http.ResponseWriter, _ *http.Request) { h.json(w, list(c.Members())) },
-		"api/v1/endpoints": func(w http.ResponseWriter, _ *http.Request) { h.json(w, list(endpoints(c, c.Decisions(allDecisions)))) },
-		"api/v1/decisions": h.decisions,
-		"api/v1/history":   h.history,
+		"api/v1/endpoints": h.few(func(w http.ResponseWriter, _ *http.Request) { h.json(w, list(endpoints(c, c.Decisions(allDecisions)))) }),
+		"api/v1/decisions": h.few(h.decisions),
+		"api/v1/history":   h.few(h.history),
 		placing:            h.overrides,
 		"api/v1/stream":    h.stream,
 	}
@@ -165,6 +173,20 @@ func static(file, kind string) http.HandlerFunc {
 		w.Header().Set("Cache-Control", "no-cache") // ask each time whether it has changed
 		w.Header().Set("ETag", tag)
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+	}
+}
+
+// few has at most mostBusy requests at work at one time, for each may take megabytes.
+func (h *handler) few(serve http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case h.busy <- struct{}{}:
+			defer func() { <-h.busy }()
+			serve(w, r)
+		default:
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, "others are asking for as much; try again in a moment", http.StatusServiceUnavailable)
+		}
 	}
 }
 

@@ -3,6 +3,10 @@
 //
 //	mux.Handle("/debug/murmuration/", console.Handler(cluster, console.Options{}))
 //
+// Pages of other sites cannot make it change anything, but a browser that is led to take
+// their name for its address could read it: an internal listener with names of its own, or
+// a check of the Host header before it, keeps it from that.
+//
 // It works below any path, with or without http.StripPrefix; the path ends in a slash.
 // It shows names and addresses of services and members to whoever reaches it, and no
 // keys: mount it on an internal listener. A nil or closed cluster is shown as such.
@@ -49,7 +53,7 @@
 // an operator, {"signed": base64 of what gossip.SignOverride returns}, which is what the
 // command murmurctl beside this package sends; or, with an Options.Signer, what is to be
 // signed here, {kind, service, endpoint, reason, seconds}, or {revoke: ID, reason} to end
-// one. The answer is 201 with {override}, or {error} with 400 (not as it should be), 401
+// one. The answer is 201 with {override, note}, or {error} with 400 (not as it should be), 401
 // (not authorized), 403 (read-only, from another origin, or not signed), 404 (nothing to
 // revoke), 413, 415, or 422 (refused by the member: see gossip.OverrideRefusal). Requests of
 // pages of other origins are refused, and every request is logged with its author.

@@ -55,6 +55,16 @@ type Advice struct {
 	// one that says where first tries go, which decides nothing else.
 	Override, Routing *Override
 
+	// RetriesOff is the order by which there are no retries, whatever Mode says. It
+	// keeps nothing else from working: what fails may be diverted, and the local breaker
+	// decides as ever.
+	RetriesOff   *Override
+	RetriesOffAt time.Duration // since when it has been in force here
+
+	// Frozen says that the local breaker stays as it is, since an operator wants nothing
+	// to change, and nothing of the cluster is in force.
+	Frozen bool
+
 	// Refusal is the error that a dimmed first try gets, prepared once a
 	// snapshot so that refusing allocates nothing. It is filled in by the
 	// Endpoint on Publish.
@@ -82,6 +92,17 @@ type Evidence struct {
 func (a *Advice) InForce() bool {
 	return a.Phi < PhiFull || a.Mode != RetryAll || a.Source == SourceOperator
 }
+
+// RetryMode is which retries may go, operators' orders included.
+func (a *Advice) RetryMode() Mode {
+	if a.RetriesOff != nil {
+		return RetryNone
+	}
+	return a.Mode
+}
+
+// Ordered reports whether Phi is an operator's, and not the cluster's.
+func (a *Advice) Ordered() bool { return a.Source == SourceOperator || a.Frozen }
 
 // Takes reports whether an attempt that failed or was dimmed at home may come here;
 // u is uniform in [0, 1).

@@ -94,7 +94,7 @@ func (e *Endpoint) publish(a *Advice) (old *Advice) {
 	if f := e.service.refusal.Load(); f != nil && a.Phi < PhiFull {
 		a.Refusal = (*f)(e.service.name, e.name, a)
 	}
-	burn := func(a *Advice) bool { return a.Phi < PhiFull || a.Mode == RetryNone }
+	burn := func(a *Advice) bool { return a.Phi < PhiFull || a.RetryMode() == RetryNone }
 	if d, ok := decision(e.name, old, a); ok { // who is refused by it finds it in the log
 		e.service.log.Add(d)
 	}
@@ -218,6 +218,7 @@ type Sample struct {
 	Pushback Pushback // seen in the last PushbackTold
 	Flow     Flow
 	Place    Place
+	Ordered  bool // Phi is an operator's
 }
 
 // Sample is SampleAt at the present time.
@@ -233,7 +234,7 @@ func (e *Endpoint) SampleAt(now time.Duration) Sample {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	a := e.advice.Load()
-	s := Sample{Endpoint: e.name, Phi: a.Phi, Tag: a.Tag, Timeout: time.Duration(e.timeout.Load())}
+	s := Sample{Endpoint: e.name, Phi: a.Phi, Tag: a.Tag, Timeout: time.Duration(e.timeout.Load()), Ordered: a.Ordered()}
 	var ok uint64
 	for i := range e.totals {
 		t := &e.totals[i]

@@ -19,7 +19,7 @@ type Decision struct {
 	Retries  Mode          `json:"retries"`            // which retries may go
 	Evidence Evidence      `json:"evidence,omitzero"`  // what it rests on
 	Age      time.Duration `json:"age,omitzero"`       // of the evidence, when it was decided
-	Override *Override     `json:"override,omitempty"` // of the operator who decided
+	Override *Override     `json:"override,omitempty"` // of an operator that counts
 	Routing  *Override     `json:"routing,omitempty"`  // by which an operator has calls move
 }
 
@@ -62,11 +62,11 @@ func (l *Log) Decisions() []Decision {
 
 // decision is what a change of advice decides, if it does.
 func decision(endpoint string, was, is *Advice) (Decision, bool) {
-	if is.Phi == was.Phi && is.Mode == was.Mode && is.Source == was.Source && is.Override == was.Override && is.Routing == was.Routing {
+	if is.Phi == was.Phi && is.Mode == was.Mode && is.Source == was.Source && is.Override == was.Override && is.RetriesOff == was.RetriesOff && is.Routing == was.Routing {
 		return Decision{}, false
 	}
 	d := Decision{
-		At: time.Now(), Endpoint: endpoint, Source: is.Source, State: "closed", Phi: is.Phi.Float(), Retries: is.Mode,
+		At: time.Now(), Endpoint: endpoint, Source: is.Source, State: "closed", Phi: is.Phi.Float(), Retries: is.RetryMode(),
 		Override: is.Override, Routing: is.Routing,
 	}
 	switch {
@@ -74,6 +74,9 @@ func decision(endpoint string, was, is *Advice) (Decision, bool) {
 		d.State = "open"
 	case is.Phi < PhiFull:
 		d.State = "dimmed"
+	}
+	if d.Override == nil {
+		d.Override = is.RetriesOff
 	}
 	if is.InForce() {
 		d.Evidence, d.Age = is.Evidence, max(Now()-is.AsOf, 0)

@@ -2,6 +2,7 @@ package coord
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 )
@@ -60,16 +61,27 @@ type Override struct {
 	Issued   time.Time    `json:"issued"`
 	Expires  time.Time    `json:"expires"`
 	Revoked  bool         `json:"revoked,omitempty"` // it is not in force any more
+
+	// Key is the beginning of the hash of the key that signed it, in hexadecimal, as the
+	// member has it that took the override. It is not signed.
+	Key string `json:"key,omitempty"`
 }
 
 func (o *Override) String() string {
 	return fmt.Sprintf("%s by %s until %s: %q", o.Kind, o.Author, o.Expires.UTC().Format(time.RFC3339), o.Reason)
 }
 
-// Revocation returns the order that ends o before it expires, to be signed.
-func (o Override) Revocation(author, reason string) Override {
-	o.Version++
+// MaxOverrideLife is how long an override can be in force.
+const MaxOverrideLife = 24 * time.Hour
+
+// Revocation returns the order that ends o before it expires, to be signed. It is kept for
+// as long as any version of o could be in force.
+func (o Override) Revocation(author, reason string, now time.Time) Override {
+	if o.Version < math.MaxUint64 {
+		o.Version++
+	}
 	o.Author, o.Reason, o.Revoked = author, reason, true
+	o.Issued, o.Expires = now, now.Add(MaxOverrideLife)
 	return o
 }
 
@@ -83,21 +95,32 @@ type Orders struct {
 // OrdersOn picks those of the overrides that count for an endpoint: of each sort what is
 // said of the endpoint before what is said of the service, and what was issued last.
 func OrdersOn(all []*Override, service, endpoint string) (o Orders) {
+	sorts := [...]**Override{&o.Admission, &o.Retries, &o.Routing}
 	for _, x := range all {
 		if x.Service != service || x.Endpoint != "" && x.Endpoint != endpoint {
 			continue
 		}
-		sort := &o.Admission
-		if x.Kind == RetriesOff {
-			sort = &o.Retries
-		} else if x.Kind.OneEndpoint() {
-			sort = &o.Routing
-		}
-		if *sort == nil || x.outranks(*sort) {
-			*sort = x
+		if first := sorts[x.Kind.sort()]; *first == nil || x.outranks(*first) {
+			*first = x
 		}
 	}
 	return o
+}
+
+// sort is which of the orders on an endpoint it is: of those of one sort one counts.
+func (k OverrideKind) sort() int {
+	switch {
+	case k == RetriesOff:
+		return 1
+	case k.OneEndpoint():
+		return 2
+	}
+	return 0
+}
+
+// Outranks reports whether p has no effect while o is in force.
+func (o *Override) Outranks(p *Override) bool {
+	return o.Service == p.Service && o.Kind.sort() == p.Kind.sort() && (o.Endpoint == "" || o.Endpoint == p.Endpoint) && o.outranks(p)
 }
 
 func (o *Override) outranks(p *Override) bool {
@@ -121,16 +144,31 @@ func (o *Orders) Apply(a, frozen Advice, asOf time.Duration) Advice {
 		case ForceOpen:
 			a.Phi, a.Mode, a.Sigma = 0, RetryNone, 0
 		default: // Freeze
-			a.Phi, a.Mode, a.Sigma = frozen.Phi, frozen.Mode, frozen.Sigma
+			a.Phi, a.Mode, a.Source, a.Frozen = frozen.Phi, frozen.Mode, SourceLocal, true
+			a.Sigma = min(frozen.Sigma, a.Sigma) // what there is room for is no matter of orders
 		}
-		a.Source, a.Override, a.AsOf, a.Evidence = SourceOperator, x, asOf, Evidence{}
-	}
-	if x := o.Retries; x != nil && a.Mode != RetryNone {
-		a.Mode = RetryNone
-		if a.Source != SourceOperator {
-			a.Source, a.Override, a.AsOf, a.Evidence = SourceOperator, x, asOf, Evidence{}
+		a.Override, a.AsOf, a.Evidence = x, asOf, Evidence{}
+		if !a.Frozen || a.InForce() {
+			a.Source, a.Frozen = SourceOperator, false
 		}
 	}
-	a.Routing = o.Routing
+	if a.RetriesOff, a.Routing = o.Retries, o.Routing; o.Retries != nil {
+		a.RetriesOffAt = asOf
+	}
 	return a
 }
+
+// Reopened is what is in force after a time in which an operator held phi down, by order
+// x: it doubles each second from what it was, or a thirty-second, until it is the
+// cluster's. Else everybody's load would come back within the same instant.
+func (a Advice) Reopened(from Phi, x *Override, ended, now time.Duration) (_ Advice, over bool) {
+	step := min(max(now-ended, 0)/time.Second, reopens)
+	phi := Phi(min(uint32(max(from, PhiFull/32))<<step, uint32(PhiFull)))
+	if step == reopens || phi >= a.Phi {
+		return a, true
+	}
+	a.Phi, a.Source, a.Override, a.AsOf, a.Evidence = phi, SourceOperator, x, ended, Evidence{}
+	return a, false
+}
+
+const reopens = 5 // doublings from a thirty-second to all

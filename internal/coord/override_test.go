@@ -57,8 +57,8 @@ func TestOrdersApplied(t *testing.T) {
 		{coord.Orders{Admission: x(coord.ForceClosed)}, 1, coord.RetryAll, 100, coord.SourceOperator},
 		{coord.Orders{Admission: x(coord.ForceOpen)}, 0, coord.RetryNone, 0, coord.SourceOperator},
 		{coord.Orders{Admission: x(coord.Freeze)}, .5, coord.RetryAll, 7, coord.SourceOperator},
-		{coord.Orders{Retries: x(coord.RetriesOff)}, .25, coord.RetryNone, 100, coord.SourceOperator},
-		{coord.Orders{Admission: x(coord.ForceClosed), Retries: x(coord.RetriesOff)}, 1, coord.RetryNone, 100, coord.SourceOperator},
+		{coord.Orders{Retries: x(coord.RetriesOff)}, .25, coord.RetryRatio, 100, coord.SourceCluster},
+		{coord.Orders{Admission: x(coord.ForceClosed), Retries: x(coord.RetriesOff)}, 1, coord.RetryAll, 100, coord.SourceOperator},
 		{coord.Orders{Routing: x(coord.Drain)}, .25, coord.RetryRatio, 100, coord.SourceCluster},
 	} {
 		a := tc.orders.Apply(advice, frozen, time.Second)
@@ -67,6 +67,46 @@ func TestOrdersApplied(t *testing.T) {
 		}
 		if op := tc.source == coord.SourceOperator; (a.Override != nil) != op || op != (a.AsOf == time.Second) || op == (a.Evidence.Outcomes == 9) {
 			t.Errorf("%+v: decided by %+v", tc.orders, a)
+		}
+		off := tc.orders.Retries != nil
+		if want := map[bool]coord.Mode{false: tc.mode, true: coord.RetryNone}[off]; a.RetryMode() != want || off != (a.RetriesOffAt == time.Second) {
+			t.Errorf("%+v: retries %v since %v", tc.orders, a.RetryMode(), a.RetriesOffAt)
+		}
+		if a.Takes(0) && tc.phi < 1 || a.Ordered() != (tc.orders.Admission != nil) {
+			t.Errorf("%+v: takes %v, ordered %v", tc.orders, a.Takes(0), a.Ordered())
+		}
+	}
+	// Where nothing of the cluster is in force there is nothing to pin but the breaker.
+	well := coord.Advice{Phi: coord.PhiFull, Sigma: 9, Source: coord.SourceLocal}
+	freeze := coord.Orders{Admission: x(coord.Freeze)}
+	if a := freeze.Apply(advice, well, time.Second); a.InForce() || !a.Frozen || !a.Ordered() || a.Override == nil || a.AsOf != time.Second || a.Sigma != 9 {
+		t.Errorf("frozen while all was well: %+v", a)
+	}
+	off := coord.Orders{Retries: x(coord.RetriesOff)}
+	if a := off.Apply(coord.Advice{Phi: coord.PhiFull, Sigma: 255}, well, 0); a.InForce() || !a.Takes(.5) || a.RetryMode() != coord.RetryNone {
+		t.Errorf("without retries: %+v", a)
+	}
+}
+
+// TestReopened: after an order that held it down phi doubles each second, and no further
+// than the cluster has it.
+func TestReopened(t *testing.T) {
+	x := &coord.Override{Kind: coord.ForceOpen}
+	for _, tc := range []struct {
+		from, cluster float64
+		want          []float64
+	}{
+		{0, 1, []float64{1. / 32, 1. / 16, .125, .25, .5, 1, 1}},
+		{.3, 1, []float64{.3, .6, 1, 1}},
+		{0, .2, []float64{1. / 32, 1. / 16, .125, .2, .2}},
+		{.5, .1, []float64{.1, .1}},
+	} {
+		advice := coord.Advice{Phi: coord.PhiOf(tc.cluster), Source: coord.SourceCluster}
+		for s, want := range tc.want {
+			a, over := advice.Reopened(coord.PhiOf(tc.from), x, time.Minute, time.Minute+time.Duration(s)*time.Second)
+			if d := a.Phi.Float() - want; d > .001 || d < -.001 || over != (a.Phi == advice.Phi) || over == a.Ordered() || over != (want == tc.cluster) {
+				t.Errorf("from %v, %d s later: %v, over %v; want %v", tc.from, s, a.Phi.Float(), over, want)
+			}
 		}
 	}
 }

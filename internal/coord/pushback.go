@@ -79,7 +79,7 @@ func (s *Service) Pushback(now time.Duration) (left time.Duration, failing int) 
 	found := false
 	for _, e := range *s.endpoints.Load() {
 		a := e.advice.Load()
-		if a.Phi < PhiFull || a.Mode == RetryNone {
+		if a.Phi < PhiFull || a.RetryMode() == RetryNone {
 			continue
 		}
 		if l := a.Pushback(now); !found || l < left || l == left && a.Failing < failing {

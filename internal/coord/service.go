@@ -28,6 +28,7 @@ type Service struct {
 	routing  watchers
 	policies policies
 
+	initial atomic.Pointer[func(e *Endpoint) Advice]
 	refusal atomic.Pointer[func(service, endpoint string, a *Advice) error]
 	budget  atomic.Pointer[func() BudgetStats]
 
@@ -86,10 +87,18 @@ func (s *Service) Endpoint(name string) *Endpoint {
 		return nil
 	}
 	e := newEndpoint(s, name)
+	if f := s.initial.Load(); f != nil {
+		a := (*f)(e)
+		e.publish(&a) // nobody watches it yet
+	}
 	grown := append(slices.Clip(have), e)
 	s.endpoints.Store(&grown)
 	return e
 }
+
+// BeginWith sets what makes the advice that an endpoint begins with; it must not use the
+// Service.
+func (s *Service) BeginWith(f func(e *Endpoint) Advice) { s.initial.Store(&f) }
 
 // Endpoints returns all endpoints; the slice must not be changed.
 func (s *Service) Endpoints() []*Endpoint { return *s.endpoints.Load() }
@@ -109,7 +118,7 @@ func (s *Service) Mode() Mode {
 	for _, e := range list {
 		a := e.advice.Load()
 		if a.Phi == PhiFull {
-			least = min(least, a.Mode)
+			least = min(least, a.RetryMode())
 		}
 	}
 	return least

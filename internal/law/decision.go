@@ -43,8 +43,9 @@ const (
 	Clean         // an epoch in which all was well
 	Over          // clean for long enough at full
 	NotAlone      // what rested on one reporter's word ends when there is another
+	Rested        // operators decide
 )
 
 func (y Why) String() string {
-	return [...]string{"untouched", "tripped", "adopted", "none well", "tight", "draining", "accepted", "clean", "over", "not alone"}[y]
+	return [...]string{"untouched", "tripped", "adopted", "none well", "tight", "draining", "accepted", "clean", "over", "not alone", "rested"}[y]
 }

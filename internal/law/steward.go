@@ -197,6 +197,10 @@ func (s *Steward) Step(now time.Duration) Decision {
 	s.quiet++
 	t := s.tick(now)
 	s.demand.add(t.demand / Tick.Seconds())
+	if s.ordered(now) {
+		s.rest(now, &t)
+		return s.last
+	}
 	s.cusum(&t)
 	s.window[0], s.window[1] = s.window[1], t
 	s.countRetries(&t)

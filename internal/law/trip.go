@@ -102,7 +102,7 @@ func (s *Steward) adopt(now time.Duration) {
 	var phis, baselines []float64
 	dimmed := 0
 	for _, r := range s.order {
-		if now-r.at >= freshReport {
+		if now-r.at >= freshReport || r.row.Ordered { // what an operator orders is no finding
 			continue
 		}
 		phis = append(phis, r.row.Phi.Float())

@@ -2,19 +2,27 @@ package override
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ed25519"
+	"encoding/hex"
 	"errors"
 	"slices"
 	"strings"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/murmuration-go/murmuration/internal/coord"
 	"github.com/murmuration-go/murmuration/internal/wire"
 )
 
-// MaxHeld is how many overrides are kept, those included that were revoked and have not
-// expired.
+// MaxHeld is how many overrides are kept, and as many more that have ended: those of which
+// a version could still be replayed.
 const MaxHeld = 256
+
+// Signatures are looked at this often a second, after a burst of all that a member can
+// hold: one takes about 80 us.
+const looksPerSecond = 50
 
 // Refusal is why an override is not taken.
 type Refusal uint8
@@ -30,10 +38,11 @@ const (
 	TooLong                     // in force for over a day
 	Superseded                  // revoked since, or replaced by a newer version
 	Full                        // one override too many
+	Paced                       // too many came within a short while to look at them all
 )
 
 // NumRefusals is the number of refusals.
-const NumRefusals = int(Full) + 1
+const NumRefusals = int(Paced) + 1
 
 var refusals = [NumRefusals]struct{ name, text string }{
 	{"malformed", "it cannot be read"},
@@ -45,6 +54,7 @@ var refusals = [NumRefusals]struct{ name, text string }{
 	{"too-long", "it is to be in force for more than a day"},
 	{"superseded", "a newer version of it is known, or it was revoked"},
 	{"full", "there are too many overrides"},
+	{"paced", "too many came within a short while; it comes again"},
 }
 
 // String returns the refusal's name, fit for a metric attribute.
@@ -60,17 +70,25 @@ type Book struct {
 	cluster string
 	keys    map[keyID]ed25519.PublicKey
 	held    map[string]entry // by ID
+	looks   *rate.Limiter
 	refused [NumRefusals]uint64
 }
 
 type entry struct {
 	order  *coord.Override
 	signed []byte
+	until  time.Time // when no version of it could be in force any more, by any clock
 }
+
+// ended reports whether it is not in force, and will not be.
+func (e *entry) ended(now time.Time) bool { return e.order.Revoked || !now.Before(e.order.Expires) }
 
 // NewBook returns a book that takes overrides for a cluster that one of the keys signed.
 func NewBook(cluster string, operators []ed25519.PublicKey) *Book {
-	b := &Book{cluster: cluster, keys: map[keyID]ed25519.PublicKey{}, held: map[string]entry{}}
+	b := &Book{
+		cluster: cluster, keys: map[keyID]ed25519.PublicKey{}, held: map[string]entry{},
+		looks: rate.NewLimiter(looksPerSecond, 2*MaxHeld),
+	}
 	for _, key := range operators {
 		b.keys[idOf(key)] = slices.Clone(key)
 	}
@@ -99,32 +117,63 @@ func (b *Book) take(now time.Time, signed []byte) (o *coord.Override, news bool,
 	if known && bytes.Equal(was.signed, signed) {
 		return was.order, false, nil
 	}
-	if len(b.keys) == 0 {
-		return nil, false, &Error{NoOperators}
-	}
-	key, ok := b.keys[keyID(signed[:keyIDSize])]
-	if !ok {
-		return nil, false, &Error{UnknownKey}
-	}
-	if !ed25519.Verify(key, text(b.cluster, signed[overhead:]), signed[keyIDSize:overhead]) {
-		return nil, false, &Error{BadSignature}
-	}
+	id := keyID(signed[:keyIDSize])
+	key, ok := b.keys[id]
 	switch {
+	case len(b.keys) == 0:
+		return nil, false, &Error{NoOperators}
+	case !ok:
+		return nil, false, &Error{UnknownKey}
 	case o.Expires.Sub(o.Issued) > MaxLife:
 		return nil, false, &Error{TooLong}
 	case Check(o) != nil: // Sign signs no such thing
 		return nil, false, &Error{Malformed}
-	case !now.Before(o.Expires):
-		return nil, false, &Error{Expired}
 	case o.Issued.After(now.Add(Skew)):
 		return nil, false, &Error{FromFuture}
 	case known && !newer(o, signed, was):
 		return nil, false, &Error{Superseded}
-	case !known && len(b.held) >= MaxHeld:
+	case now.After(o.Issued.Add(MaxLife + Skew)): // as good as any other that is over
+		return nil, false, &Error{Expired}
+	case !b.looks.AllowN(now, 1):
+		return nil, false, &Error{Paced}
+	case !ed25519.Verify(key, text(b.cluster, signed[overhead:]), signed[keyIDSize:overhead]):
+		return nil, false, &Error{BadSignature}
+	}
+	o.Key = hex.EncodeToString(id[:])
+	e := entry{o, bytes.Clone(signed), o.Issued.Add(MaxLife + Skew)}
+	if known && was.until.After(e.until) {
+		e.until = was.until
+	}
+	over := e.ended(now)
+	if !known && !b.room(now, over) {
 		return nil, false, &Error{Full}
 	}
-	b.held[o.ID] = entry{o, bytes.Clone(signed)}
+	b.held[o.ID] = e
+	if over && !o.Revoked { // kept, so that none of its earlier versions is taken
+		return nil, false, &Error{Expired}
+	}
 	return o, true, nil
+}
+
+// room makes room for one more, of those in force or of those that have ended: of these
+// the one that can soonest do no harm any more makes way.
+func (b *Book) room(now time.Time, over bool) bool {
+	n, first := 0, ""
+	for id, e := range b.held {
+		if e.ended(now) != over {
+			continue
+		}
+		if n++; first == "" || e.until.Before(b.held[first].until) || e.until.Equal(b.held[first].until) && id < first {
+			first = id
+		}
+	}
+	if n < MaxHeld {
+		return true
+	}
+	if over {
+		delete(b.held, first)
+	}
+	return over
 }
 
 // newer is a total order, so that all members come to hold the same, whatever comes
@@ -139,55 +188,35 @@ func newer(o *coord.Override, signed []byte, was entry) bool {
 	return bytes.Compare(signed, was.signed) > 0
 }
 
-// Expire forgets what is over, and returns what was in force until now. Revocations are
-// kept a minute longer than what they revoke could be, for clocks differ.
-func (b *Book) Expire(now time.Time) (ended []*coord.Override) {
+// Forget forgets what could not be in force by any clock.
+func (b *Book) Forget(now time.Time) {
 	for id, e := range b.held {
-		if now.Before(e.order.Expires) {
-			continue
-		}
-		if !e.order.Revoked {
-			ended = append(ended, e.order)
-			gone := *e.order
-			gone.Revoked = true
-			b.held[id] = entry{&gone, e.signed}
-		}
-		if now.After(e.order.Expires.Add(Skew)) {
+		if now.After(e.until) {
 			delete(b.held, id)
 		}
 	}
-	sort(ended)
-	return ended
 }
 
 // Active returns the overrides in force, those issued last first.
-func (b *Book) Active() []*coord.Override {
+func (b *Book) Active(now time.Time) []*coord.Override {
 	var all []*coord.Override
 	for _, e := range b.held {
-		if !e.order.Revoked {
+		if !e.ended(now) {
 			all = append(all, e.order)
 		}
 	}
-	sort(all)
+	slices.SortFunc(all, func(a, b *coord.Override) int {
+		return cmp.Or(b.Issued.Compare(a.Issued), strings.Compare(a.ID, b.ID))
+	})
 	return all
 }
 
-func sort(all []*coord.Override) {
-	slices.SortFunc(all, func(a, b *coord.Override) int {
-		if d := b.Issued.Compare(a.Issued); d != 0 {
-			return d
-		}
-		return strings.Compare(a.ID, b.ID)
-	})
-}
-
-// Signed returns all that is held and not over, as it was signed, for a joiner.
-func (b *Book) Signed(now time.Time) [][]byte {
-	var all [][]byte
+// Signed returns all that is held, as it was signed, for a joiner: of what has ended too,
+// so that nobody can have it begin anew there.
+func (b *Book) Signed() [][]byte {
+	all := make([][]byte, 0, len(b.held))
 	for _, e := range b.held {
-		if now.Before(e.order.Expires) {
-			all = append(all, e.signed)
-		}
+		all = append(all, e.signed)
 	}
 	return all
 }

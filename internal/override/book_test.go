@@ -3,8 +3,11 @@ package override
 import (
 	"bytes"
 	"crypto/ed25519"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"strings"
@@ -53,11 +56,12 @@ func TestTaken(t *testing.T) {
 		t.Fatal(news, err)
 	}
 	want := order()
-	want.ID, want.Version = o.ID, 1
+	id := idOf(public(2))
+	want.ID, want.Version, want.Key = o.ID, 1, hex.EncodeToString(id[:])
 	if len(o.ID) != 32 || !reflect.DeepEqual(*o, want) {
 		t.Errorf("took %+v", *o)
 	}
-	if all := b.Active(); len(all) != 1 || all[0] != o {
+	if all := b.Active(now); len(all) != 1 || all[0] != o {
 		t.Errorf("active %v", all)
 	}
 }
@@ -66,7 +70,7 @@ func TestTaken(t *testing.T) {
 // counted.
 func TestRefused(t *testing.T) {
 	altered := sign(t, key(1), order())
-	altered[len(altered)-1] ^= 1 // revoked or not
+	altered[len(altered)-12] ^= 1 // in the reason
 	old, early, long := order(), order(), order()
 	old.Issued, old.Expires = now.Add(-2*time.Hour), now
 	early.Issued = now.Add(Skew + time.Second)
@@ -96,8 +100,8 @@ func TestRefused(t *testing.T) {
 		if o != nil && err == nil || !is(err, tc.want) {
 			t.Errorf("%s: %v, want %v", tc.what, err, tc.want)
 		}
-		if n := b.Refused(); n[tc.want] != 1 || len(b.Active()) != 0 {
-			t.Errorf("%s: counted %v; %d are active", tc.what, n, len(b.Active()))
+		if n := b.Refused(); n[tc.want] != 1 || len(b.Active(now)) != 0 {
+			t.Errorf("%s: counted %v; %d are active", tc.what, n, len(b.Active(now)))
 		}
 	}
 	if _, _, err := NewBook("shop", nil).Take(now, sign(t, key(1), order())); !is(err, NoOperators) {
@@ -139,41 +143,68 @@ func TestEveryByteIsSigned(t *testing.T) {
 	}
 }
 
-// TestRevoked: a revocation ends an override, also one that comes after it, until it
-// would have ended by itself.
+// TestRevoked: a revocation ends an override, also one that comes after it, for as long as
+// any of its versions could be in force: also by a later version that was shorter, and at a
+// joiner that knows what others hold.
 func TestRevoked(t *testing.T) {
 	o := order()
-	o.ID, o.Version = NewID(), 1
-	first, revoked := sign(t, key(1), o), sign(t, key(2), o.Revocation("bob", "all is well"))
+	o.ID, o.Version, o.Expires = NewID(), 1, now.Add(MaxLife)
+	short := o
+	short.Version, short.Expires = 2, now.Add(time.Minute)
 	keys := []ed25519.PublicKey{public(1), public(2)}
-	for _, seq := range [][][]byte{{first, revoked}, {revoked}} {
-		b := NewBook("shop", keys)
-		for _, x := range seq {
-			if _, news, err := b.Take(now, x); !news || err != nil {
-				t.Fatal(news, err)
+	first, ends := sign(t, key(1), o), sign(t, key(2), short)
+	for _, last := range [][]byte{ends, sign(t, key(2), o.Revocation("bob", "all is well", now.Add(time.Minute)))} {
+		for _, seq := range [][][]byte{{first, last}, {last}} {
+			b := NewBook("shop", keys)
+			for _, x := range seq {
+				if _, news, err := b.Take(now.Add(time.Minute-1), x); !news || err != nil {
+					t.Fatal(news, err)
+				}
+			}
+			for _, at := range []time.Duration{time.Minute, time.Hour, MaxLife - 1, MaxLife, MaxLife + Skew, 2 * MaxLife} {
+				at := now.Add(at)
+				joiner := NewBook("shop", keys)
+				for _, x := range b.Signed() {
+					_, _, _ = joiner.Take(at, x)
+				}
+				for _, b := range []*Book{b, joiner} {
+					b.Forget(at)
+					if _, _, err := b.Take(at, first); !is(err, Superseded) && !is(err, Expired) {
+						t.Errorf("replayed after %v: %v", at.Sub(now), err)
+					}
+					if len(b.Active(at)) != 0 {
+						t.Fatalf("in force after %v", at.Sub(now))
+					}
+				}
+			}
+			if b.Refused()[Superseded] == 0 {
+				t.Error("a replay was not counted")
+			}
+			if b.Forget(now.Add(2*MaxLife + 2*Skew)); len(b.held) != 0 {
+				t.Error("kept for ever")
 			}
 		}
-		if len(b.Active()) != 0 {
-			t.Error("still in force")
-		}
-		for _, at := range []time.Time{now, now.Add(time.Hour - 1), now.Add(time.Hour), now.Add(time.Hour + Skew)} {
-			b.Expire(at)
-			if _, _, err := b.Take(at, first); !is(err, Superseded) && !is(err, Expired) {
-				t.Errorf("replayed after %v: %v", at.Sub(now), err)
-			}
-			if len(b.Active()) != 0 {
-				t.Fatal("in force again")
-			}
-		}
-		if b.Refused()[Superseded] == 0 {
-			t.Error("a replay was not counted")
-		}
-		if b.Expire(now.Add(time.Hour + Skew + 1)); len(b.held) != 0 {
-			t.Error("kept for ever")
-		}
+	}
+	hurried := o.Revocation("bob", "all is well", now)
+	hurried.Expires = now.Add(time.Minute)
+	if _, err := Sign(key(1), "shop", hurried); err == nil {
+		t.Error("signed a revocation that ends before what it revokes may")
+	}
+	if b := NewBook("shop", keys); !is(second(b.Take(now, forcedAs(t, key(1), hurried))), Malformed) {
+		t.Error("took a revocation that ends before what it revokes may")
+	}
+	o.Version = math.MaxUint64
+	if r := o.Revocation("bob", "", now); r.Version != math.MaxUint64 {
+		t.Errorf("version %d follows the last", r.Version)
+	}
+	if _, err := Sign(key(1), "shop", o); err == nil {
+		t.Error("signed what none could revoke")
 	}
 }
 
+func second(_ *coord.Override, _ bool, err error) error { return err }
+
+// TestExpires: an override is in force until it expires by the clock, wherever that goes.
 func TestExpires(t *testing.T) {
 	b := NewBook("shop", []ed25519.PublicKey{public(1)})
 	signed := sign(t, key(1), order())
@@ -181,17 +212,60 @@ func TestExpires(t *testing.T) {
 		t.Fatal(err)
 	}
 	end := now.Add(time.Hour)
-	if ended := b.Expire(end.Add(-1)); len(ended) != 0 || len(b.Active()) != 1 {
-		t.Errorf("ended %v", ended)
+	for _, tc := range []struct {
+		at   time.Time
+		want int
+	}{{end.Add(-1), 1}, {end, 0}, {end.Add(Skew), 0}, {end.Add(-1), 1}, {end.Add(10 * time.Hour), 0}} {
+		if b.Forget(tc.at); len(b.Active(tc.at)) != tc.want {
+			t.Errorf("%v from the end %d are in force", tc.at.Sub(end), len(b.Active(tc.at)))
+		}
 	}
-	if ended := b.Expire(end); len(ended) != 1 || len(b.Active()) != 0 || len(b.Signed(end)) != 0 {
-		t.Errorf("ended %v, active %v", ended, b.Active())
+}
+
+// TestRoom: what has ended does not keep operators from giving orders, and of it what can
+// soonest do no harm makes way.
+func TestRoom(t *testing.T) {
+	b := NewBook("shop", []ed25519.PublicKey{public(1)})
+	var first []byte
+	for i := range MaxHeld + 10 {
+		o := order()
+		o.ID, o.Version, o.Service = NewID(), 1, fmt.Sprint("service-", i)
+		at := now.Add(time.Duration(i) * time.Minute)
+		revoked := sign(t, key(1), o.Revocation("ada", "done", at))
+		if _, _, err := b.Take(at, revoked); err != nil {
+			t.Fatalf("number %d: %v", i, err)
+		}
+		if i == 0 {
+			first = revoked
+		}
 	}
-	if ended := b.Expire(end.Add(time.Second)); len(ended) != 0 {
-		t.Errorf("ended twice: %v", ended)
+	if len(b.held) != MaxHeld {
+		t.Errorf("%d are held", len(b.held))
 	}
-	if _, _, err := b.Take(now, signed); err != nil || len(b.Active()) != 0 { // a clock went back
-		t.Errorf("%v; %d are active", err, len(b.Active()))
+	for _, e := range b.held {
+		if bytes.Equal(e.signed, first) {
+			t.Error("the one that ends first has not made way")
+		}
+	}
+	if _, _, err := b.Take(now, sign(t, key(1), order())); err != nil {
+		t.Errorf("an order: %v", err)
+	}
+}
+
+// TestPaced: however many come, few signatures are looked at; then orders are heard again.
+func TestPaced(t *testing.T) {
+	b := NewBook("shop", []ed25519.PublicKey{public(1)})
+	forged := sign(t, key(1), order())
+	for i := range uint64(10_000) {
+		x := bytes.Clone(forged)
+		binary.BigEndian.PutUint64(x[keyIDSize:], i)
+		_, _, _ = b.Take(now, x)
+	}
+	if n := b.Refused(); n[BadSignature] > 2*MaxHeld || n[BadSignature]+n[Paced] != 10_000 {
+		t.Errorf("counted %v", n)
+	}
+	if _, _, err := b.Take(now.Add(time.Second), forged); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -205,24 +279,32 @@ func TestAnySequence(t *testing.T) {
 			o := order()
 			o.ID, o.Version = rapid.SampledFrom(ids).Draw(t, "ID"), rapid.Uint64Range(1, 3).Draw(t, "version")
 			o.Kind = rapid.SampledFrom([]coord.OverrideKind{coord.Freeze, coord.ForceOpen}).Draw(t, "kind")
-			o.Revoked = rapid.Bool().Draw(t, "revoked")
+			o.Expires = now.Add(time.Duration(rapid.IntRange(-30, 60).Draw(t, "minutes")) * time.Minute)
+			o.Issued = now.Add(-time.Hour)
+			if rapid.Bool().Draw(t, "revoked") {
+				o = o.Revocation("bob", "all is well", o.Issued)
+			}
 			signed, err := Sign(key(rapid.Byte().Draw(t, "key")%2), "shop", o)
 			if err != nil {
 				t.Fatal(err)
 			}
 			said = append(said, signed)
 		}
-		var first map[string]entry
+		var first map[string][]byte
 		for range 3 {
 			b := NewBook("shop", []ed25519.PublicKey{public(0), public(1)})
 			for _, x := range rapid.Permutation(append(said, said[0])).Draw(t, "sequence") {
 				_, _, _ = b.Take(now, x)
 			}
-			if first == nil {
-				first = b.held
+			holds := map[string][]byte{}
+			for id, e := range b.held {
+				holds[id] = e.signed
 			}
-			if !reflect.DeepEqual(first, b.held) {
-				t.Fatalf("%+v\n%+v", first, b.held)
+			if first == nil {
+				first = holds
+			}
+			if !reflect.DeepEqual(first, holds) {
+				t.Fatalf("%x\n%x", first, holds)
 			}
 		}
 	})
@@ -247,10 +329,11 @@ func TestSignTellsEveryFault(t *testing.T) {
 // panics.
 func FuzzTake(f *testing.F) {
 	f.Add(sign(f, key(1), order()))
-	f.Add(sign(f, key(7), order()))
+	genuine := sign(f, key(2), order())
+	f.Add(genuine)
 	f.Fuzz(func(t *testing.T, signed []byte) {
 		b := NewBook("shop", []ed25519.PublicKey{public(2)})
-		if o, news, err := b.Take(now, signed); err == nil || news {
+		if o, _, err := b.Take(now, signed); err == nil && !bytes.Equal(signed, genuine) {
 			t.Fatalf("took %+v", o)
 		}
 	})

@@ -12,6 +12,12 @@ import (
 func forced(t testing.TB, k ed25519.PrivateKey, o coord.Override) []byte {
 	t.Helper()
 	o.ID, o.Version = NewID(), 1
+	return forcedAs(t, k, o)
+}
+
+// forcedAs does so with the ID and version that there are.
+func forcedAs(t testing.TB, k ed25519.PrivateKey, o coord.Override) []byte {
+	t.Helper()
 	b, err := wire.AppendOrder(nil, &o)
 	if err != nil {
 		t.Fatal(err)

@@ -20,6 +20,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -34,8 +35,8 @@ const (
 	keyIDSize = 8
 	overhead  = keyIDSize + ed25519.SignatureSize
 
-	// MaxLife is how long an override can be in force.
-	MaxLife = 24 * time.Hour
+	// MaxLife is how long an override can be in force, and how long a revocation lasts.
+	MaxLife = coord.MaxOverrideLife
 	// Skew is how far clocks may differ.
 	Skew = time.Minute
 	// MaxSigned is the largest signed override, in bytes.
@@ -85,10 +86,18 @@ func Check(o *coord.Override) error {
 			fault("%s is not one line of UTF-8", what)
 		}
 	}
+	switch {
+	case o.Version == 0:
+		fault("Version is 0; the first is 1")
+	case o.Version == math.MaxUint64 && !o.Revoked:
+		fault("Version is the last one, which none could revoke")
+	}
 	text("Author", o.Author, wire.MaxAuthor)
 	text("Reason", o.Reason, wire.MaxReason)
 	if life := o.Expires.Sub(o.Issued); life <= 0 || life > MaxLife {
 		fault("Expires is %v after Issued; it must be up to %v", life, MaxLife)
+	} else if o.Revoked && life < MaxLife {
+		fault("Expires is %v after Issued; a revocation lasts %v, as long as what it revokes could", life, MaxLife)
 	}
 	return errors.Join(errs...)
 }

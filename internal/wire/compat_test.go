@@ -57,7 +57,7 @@ func TestNewerMinorReport(t *testing.T) {
 	want.Report.Rows[0].write(row)
 	in := report(
 		section(tagOrigin, append(block([]byte("web-7f9c-k2x4q")...), 1, 0xe7, 0xf8, 2, 99)...),
-		service("payments", append(row.b, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3)),
+		service("payments", append(row.b, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3)),
 		section(77, 1),
 	)
 	m, skipped, err := decode(in)

@@ -90,6 +90,7 @@ func FuzzRoundTrip(f *testing.F) {
 			Totals:   coord.Totals{Demand: x, OK: y, OKLatency: b, FailSlow: x, FailFast: y, Retries: x, RetriesOK: y},
 			Tagged:   coord.TagCounts{Sent: x, OK: y, OKLatency: a, FailSlow: x, FailFast: y},
 			Pushback: coord.Pushback{Left: a, Ago: b},
+			Ordered:  x&1 == 1,
 		}
 		roundTrip(t, Message{Kind: KindReport, Report: &Report{Origin: o, Rows: []ReportRow{
 			{Service: s1, Health: health, Policy: uint32(x), L0: a, Sample: sample},

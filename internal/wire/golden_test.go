@@ -187,7 +187,11 @@ func goldenMessages() map[string]Message {
 			{Service: "s", Health: 255, Sample: coord.Sample{Endpoint: "e", Phi: coord.PhiFull, Flow: coord.Flow{Sent: 7, Need: 2, Strained: 1}, Place: coord.Place{Zone: "z", Away: true, Capacity: 400}}},
 			{Service: "s", Health: 255, Sample: coord.Sample{Endpoint: "f", Phi: coord.PhiFull, Flow: coord.Flow{Sent: 7}}},
 		}}),
-		"report-policy":    report(policyReport()),
+		"report-policy": report(policyReport()),
+		"report-ordered": report(&Report{Origin: Origin{Member: "m"}, Rows: []ReportRow{
+			{Service: "s", Health: 255, Sample: coord.Sample{Endpoint: "e", Ordered: true}},
+			{Service: "s", Health: 255, Policy: 7, Sample: coord.Sample{Endpoint: "f", Phi: coord.PhiFull, Ordered: true, Place: coord.Place{Zone: "east\x00"}}},
+		}}),
 		"verdicts-policy":  verdicts(policyVerdicts()),
 		"report-full":      report(&Report{Origin: largestOrigin, Rows: []ReportRow{longestReportRow()}}),
 		"verdicts-full":    verdicts(&Verdicts{Origin: largestOrigin, Age: MaxAge, Rows: []VerdictRow{longestVerdictRow()}}),

@@ -76,6 +76,7 @@ func genReport(rows int) *rapid.Generator[*Report] {
 			L0:      span.Draw(t, "L0"),
 			Sample: coord.Sample{
 				Endpoint: genName(coord.MaxName).Draw(t, "endpoint"),
+				Ordered:  rapid.Bool().Draw(t, "ordered"),
 				Phi:      coord.Phi(rapid.Uint16().Draw(t, "phi")),
 				Tag:      rapid.Uint64().Draw(t, "tag"),
 				Timeout:  span.Draw(t, "timeout"),

@@ -53,6 +53,7 @@ func (row *ReportRow) write(w *writer) {
 		begin = len(w.b) // a name may end in a zero
 	}
 	w.number(uint64(row.Policy))
+	w.flag(row.Ordered)
 	w.trim(begin)
 }
 
@@ -90,6 +91,7 @@ func (row *ReportRow) read(r *reader) {
 	row.Place.Capacity = r.rate("capacity")
 	row.Place.Zone = r.zone()
 	row.Policy = uint32(r.upTo("policy", math.MaxUint32))
+	row.Ordered = r.upTo("ordered", 1) == 1
 	r.trimmed()
 }
 

@@ -2,9 +2,9 @@
 //
 //	murmurctl keygen -out operator.pem
 //	murmurctl place -console http://10.0.0.7:6060/debug/murmuration/ -key operator.pem \
-//		-kind force-open -service payments -endpoint eu -for 30m -reason "deploy 4711 corrupts carts"
+//		-cluster shop -kind force-open -service payments -endpoint eu -for 30m -reason "deploy 4711 corrupts carts"
 //	murmurctl list -console http://10.0.0.7:6060/debug/murmuration/
-//	murmurctl revoke -console http://10.0.0.7:6060/debug/murmuration/ -key operator.pem -id 1f… -reason "rolled back"
+//	murmurctl revoke -console http://10.0.0.7:6060/debug/murmuration/ -key operator.pem -cluster shop -id 1f… -reason "rolled back"
 //
 // An override is signed here, with a key that no member has: a member that is broken into
 // can place none. The public key, which keygen and public print, belongs in
@@ -133,6 +133,7 @@ func place(ctx context.Context, args []string, out, errs io.Writer) error {
 	f := newFlags("place", errs)
 	at := f.need("console", "URL of a member's console")
 	keyFile := f.need("key", "file of the operator's private key")
+	cluster := f.need("cluster", "the cluster's name, which is signed: a console of another one must not get an order for it")
 	kind := f.need("kind", "freeze, force-closed, force-open, drain, prefer or retries-off")
 	service := f.need("service", "the service's name")
 	endpoint := f.String("endpoint", "", "the endpoint's name; none: all of the service")
@@ -157,12 +158,19 @@ func place(ctx context.Context, args []string, out, errs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	signed, err := gossip.SignOverride(key, state.Cluster, o)
+	if state.Cluster != *cluster {
+		return fmt.Errorf("the console is of cluster %q, and -cluster is %q", state.Cluster, *cluster)
+	}
+	signed, err := gossip.SignOverride(key, *cluster, o)
 	if err != nil {
 		return err
 	}
-	if o, err = r.place(ctx, signed); err != nil {
+	o, note, err := r.place(ctx, signed)
+	if err != nil {
 		return err
+	}
+	if note != "" {
+		fmt.Fprintln(errs, "note:", note)
 	}
 	fmt.Fprintf(out, "in force: %s of %s until %s, ID %s\n", o.Kind, scope(o), o.Expires.Local().Format(time.DateTime), o.ID)
 	return nil
@@ -201,6 +209,7 @@ func revoke(ctx context.Context, args []string, out, errs io.Writer) error {
 	f := newFlags("revoke", errs)
 	at := f.need("console", "URL of a member's console")
 	keyFile := f.need("key", "file of the operator's private key")
+	cluster := f.need("cluster", "the cluster's name, which is signed")
 	id := f.need("id", "the override's ID, or its first digits")
 	author := f.String("author", login(), "who revokes it")
 	reason := f.need("reason", "why")
@@ -216,15 +225,18 @@ func revoke(ctx context.Context, args []string, out, errs io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if state.Cluster != *cluster {
+		return fmt.Errorf("the console is of cluster %q, and -cluster is %q", state.Cluster, *cluster)
+	}
 	o, err := state.find(*id)
 	if err != nil {
 		return err
 	}
-	signed, err := gossip.SignOverride(key, state.Cluster, o.Revocation(*author, *reason))
+	signed, err := gossip.SignOverride(key, *cluster, o.Revocation(*author, *reason, time.Now().UTC().Truncate(time.Second)))
 	if err != nil {
 		return err
 	}
-	if _, err := r.place(ctx, signed); err != nil {
+	if _, _, err := r.place(ctx, signed); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "revoked: %s of %s, ID %s\n", o.Kind, scope(o), o.ID)

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -57,7 +58,7 @@ func TestFromKeyToRevocation(t *testing.T) {
 	page := s.URL + "/debug/murmuration/"
 
 	order := []string{
-		"place", "-console", page, "-key", file, "-kind", "force-open", "-service", "payments", "-endpoint", "eu",
+		"place", "-console", page, "-key", file, "-cluster", "shop", "-kind", "force-open", "-service", "payments", "-endpoint", "eu",
 		"-for", "30m", "-author", "ada", "-reason", "deploy 4711 corrupts carts",
 	}
 	if status, _, errs := ctl(t, order...); status != 1 || !strings.Contains(errs, "MURMURCTL_TOKEN") || len(c.Overrides()) != 0 {
@@ -71,13 +72,18 @@ func TestFromKeyToRevocation(t *testing.T) {
 	if o.Author != "ada" || o.Reason != "deploy 4711 corrupts carts" || o.Expires.Sub(o.Issued).Minutes() != 30 {
 		t.Errorf("%+v", o)
 	}
+	elsewhere := slices.Clone(order)
+	elsewhere[slices.Index(elsewhere, "shop")] = "another"
+	if status, _, errs := ctl(t, elsewhere...); status != 1 || !strings.Contains(errs, "another") || len(c.Overrides()) != 1 {
+		t.Errorf("signed for another cluster: %d, %s", status, errs)
+	}
 	if _, out, _ := ctl(t, "list", "-console", page); !strings.Contains(out, o.ID) || !strings.Contains(out, "payments/eu") {
 		t.Errorf("list printed %s", out)
 	}
-	if status, _, errs := ctl(t, "revoke", "-console", page, "-key", file, "-id", "nope", "-author", "bob", "-reason", "x"); status != 1 || !strings.Contains(errs, "nope") {
+	if status, _, errs := ctl(t, "revoke", "-console", page, "-key", file, "-cluster", "shop", "-id", "nope", "-author", "bob", "-reason", "x"); status != 1 || !strings.Contains(errs, "nope") {
 		t.Errorf("%d, %s", status, errs)
 	}
-	if status, _, errs := ctl(t, "revoke", "-console", page, "-key", file, "-id", o.ID[:6], "-author", "bob", "-reason", "rolled back"); status != 0 || len(c.Overrides()) != 0 {
+	if status, _, errs := ctl(t, "revoke", "-console", page, "-key", file, "-cluster", "shop", "-id", o.ID[:6], "-author", "bob", "-reason", "rolled back"); status != 0 || len(c.Overrides()) != 0 {
 		t.Errorf("%d, %s", status, errs)
 	}
 	if _, out, _ := ctl(t, "list", "-console", page); !strings.Contains(out, "no override is in force in cluster shop") {
@@ -93,7 +99,7 @@ func TestWrongUsage(t *testing.T) {
 	}{
 		{"", 2, "keygen"},
 		{"explode", 2, "usage"},
-		{"place", 2, "-console, -key, -kind, -service, -reason"},
+		{"place", 2, "-console, -key, -cluster, -kind, -service, -reason"},
 		{"list -console", 2, "-console"},
 		{"list -console x", 1, "no URL"},
 		{"list -console http://127.0.0.1:1/", 1, "refused"},

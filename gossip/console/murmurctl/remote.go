@@ -47,12 +47,13 @@ func (r *remote) list(ctx context.Context) (s state, err error) {
 	return s, r.do(ctx, http.MethodGet, nil, &s)
 }
 
-func (r *remote) place(ctx context.Context, signed []byte) (gossip.Override, error) {
+func (r *remote) place(ctx context.Context, signed []byte) (o gossip.Override, note string, err error) {
 	var answer struct {
 		Override gossip.Override `json:"override"`
+		Note     string          `json:"note"`
 	}
-	err := r.do(ctx, http.MethodPost, map[string][]byte{"signed": signed}, &answer)
-	return answer.Override, err
+	err = r.do(ctx, http.MethodPost, map[string][]byte{"signed": signed}, &answer)
+	return answer.Override, answer.Note, err
 }
 
 const (

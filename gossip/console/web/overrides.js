@@ -18,6 +18,7 @@ export function list(s) {
     const words = [o.kind, say.scope(o), o.author, o.reason, say.clock(o.expires)]
     words.forEach((w, i) => set(tr.children[i], w))
     if (tr.className !== "operator") tr.className = "operator"
+    tr.children[2].title = `signed with key ${o.key}`
     const end = tr.lastChild.firstChild
     end.hidden = !can
     end.onclick = () => send({ revoke: o.id, reason: form.reason.value }, "ended")
@@ -60,7 +61,7 @@ async function send(order, done) {
     const r = await fetch("api/v1/overrides", { method: "POST", headers, body: JSON.stringify(order) })
     const answer = await r.json()
     if (!r.ok) throw new Error(answer.error)
-    set(told, `${answer.override.kind} of ${say.scope(answer.override)}: ${done}`)
+    set(told, `${answer.override.kind} of ${say.scope(answer.override)}: ${answer.note || done}`)
     told.className = "good"
   } catch (e) {
     set(told, `✕ ${e.message}`)

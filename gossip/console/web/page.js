@@ -232,7 +232,7 @@ function update(el, e, s, extra) {
     ["Retries/s", e.load ? say.number(e.load.retries) : "–"],
   ])
   sync(stewards, e.verdicts.map((v) => [v.steward, v]), () => make("li"), (li, [, v]) => {
-    const apart = v.fresh && (v.phi < 1 !== e.phi < 1 || v.retries !== e.retries)
+    const apart = v.fresh && !e.override && (v.phi < 1 !== e.phi < 1 || v.retries !== e.retries)
     set(li, `${apart ? "≠ " : ""}${say.short(v.steward)} says ${say.order(v)}, ${say.span(v.age + extra)} ago${v.fresh ? "" : ": too old to count"}`)
     const cls = !v.fresh ? "quiet" : apart ? "apart" : ""
     if (li.className !== cls) li.className = cls
