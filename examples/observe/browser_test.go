@@ -53,7 +53,7 @@ func (b tab) open(url string) tab {
 	b.Helper()
 	ctx, end := chromedp.NewContext(b.ctx)
 	b.Cleanup(end)
-	ctx, late := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, late := context.WithTimeout(ctx, 5*time.Minute)
 	b.Cleanup(late)
 	p := tab{b.TB, ctx, new(atomic.Value)}
 	p.expected.Store("")
@@ -99,7 +99,7 @@ func eval[T any](b tab, js string) T {
 // until waits for an expression to be true.
 func (b tab) until(what, js string) {
 	b.Helper()
-	deadline := time.Now().Add(wait)
+	deadline := time.Now().Add(2 * wait)
 	for !eval[bool](b, js) {
 		if time.Now().After(deadline) {
 			b.Fatalf("waited in vain for %s; the page says:\n%s", what, eval[string](b, "document.body.innerText"))
