@@ -20,15 +20,11 @@ import (
 // if Config.Retry has a Hedge, but see Unhedged.
 func (g *Group) Do(ctx context.Context, fn func(context.Context, Endpoint) error) error {
 	if g.Hedges() {
-		_, err := Value(ctx, g, valueless(fn))
+		_, err := Value(ctx, g, func(ctx context.Context, e Endpoint) (struct{}, error) { return struct{}{}, fn(ctx, e) })
 		return err
 	}
-	_, err := Unhedged(ctx, g, valueless(fn))
+	_, err := value(ctx, g, func(ctx context.Context, e *Endpoint) (struct{}, error) { return struct{}{}, fn(ctx, *e) }, nil)
 	return err
-}
-
-func valueless(fn func(context.Context, Endpoint) error) func(context.Context, Endpoint) (struct{}, error) {
-	return func(ctx context.Context, e Endpoint) (struct{}, error) { return struct{}{}, fn(ctx, e) }
 }
 
 // Value is Do for functions that return a value. The value is the last
@@ -37,20 +33,23 @@ func Value[T any](ctx context.Context, g *Group, fn func(context.Context, Endpoi
 	if !g.Hedges() {
 		return Unhedged(ctx, g, fn)
 	}
-	return value(ctx, g, fn, func(ctx context.Context, r *routes, at int, c retry.Call) pair[T] {
-		return hedged(ctx, g, r, at, c, fn)
+	f := func(ctx context.Context, e *Endpoint) (T, error) { return fn(ctx, *e) }
+	return value(ctx, g, f, func(ctx context.Context, r *routes, at int, c retry.Call) pair[T] {
+		return hedged(ctx, g, r, at, c, f)
 	})
 }
 
 // value is Value with the way to run attempts that may be hedged, nil if none
-// may. That is handed in so that fn stays off the heap where there is none.
-func value[T any](ctx context.Context, g *Group, fn func(context.Context, Endpoint) (T, error), hedged func(context.Context, *routes, int, retry.Call) pair[T]) (v T, err error) {
+// may. That is handed in so that fn stays off the heap where there is none. fn gets a
+// pointer since an Endpoint is ten words, to be copied once a call.
+func value[T any](ctx context.Context, g *Group, fn func(context.Context, *Endpoint) (T, error), hedged func(context.Context, *routes, int, retry.Call) pair[T]) (v T, err error) {
 	if g.closed.Load() {
 		return v, ErrClosed
 	}
 	ctx, began := g.policy.Hooks.Begin(ctx, g.service)
 	var w way
-	w.routes, w.call = g.present(), retry.Begin(&g.policy)
+	w.routes = g.present()
+	w.call.Begin(&g.policy)
 	w.at = w.first()
 	for {
 		var got T
@@ -195,7 +194,7 @@ func (r *routes) instead(tried, passed uint64, err error) int {
 
 // attempt runs fn on one endpoint, unless its breaker refuses. why is of a call that is
 // diverted, else nil.
-func attempt[T any](ctx context.Context, g *Group, t *target, c *retry.Call, why *DivertedError, fn func(context.Context, Endpoint) (T, error)) (v T, ran bool, err error) {
+func attempt[T any](ctx context.Context, g *Group, t *target, c *retry.Call, why *DivertedError, fn func(context.Context, *Endpoint) (T, error)) (v T, ran bool, err error) {
 	n := c.Number()
 	if why != nil {
 		n = 0
@@ -215,13 +214,13 @@ func attempt[T any](ctx context.Context, g *Group, t *target, c *retry.Call, why
 		}
 		var err error
 		if !g.policy.Hooks.Attempts() {
-			v, err = fn(ctx, t.Endpoint)
+			v, err = fn(ctx, &t.Endpoint)
 			return err
 		}
 		a := c.Attempt(g.service, t.Name)
 		a.Internal = t.Internal
 		ctx = g.policy.Hooks.BeginAttempt(ctx, a)
-		v, err = fn(ctx, t.Endpoint)
+		v, err = fn(ctx, &t.Endpoint)
 		g.policy.Hooks.EndAttempt(ctx, a, err)
 		return err
 	})
