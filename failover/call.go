@@ -3,6 +3,7 @@ package failover
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/murmuration-go/murmuration/breaker"
 	"github.com/murmuration-go/murmuration/internal/coord"
@@ -46,7 +47,11 @@ func value[T any](ctx context.Context, g *Group, fn func(context.Context, *Endpo
 	if g.closed.Load() {
 		return v, ErrClosed
 	}
-	ctx, began := g.policy.Hooks.Begin(ctx, g.service)
+	var began time.Duration
+	told := g.policy.Hooks.Calls()
+	if told {
+		ctx, began = g.policy.Hooks.Begin(ctx, g.service)
+	}
 	var w way
 	w.routes = g.present()
 	w.call.Begin(&g.policy)
@@ -88,7 +93,9 @@ func value[T any](ctx context.Context, g *Group, fn func(context.Context, *Endpo
 		}
 		break
 	}
-	g.policy.Hooks.End(ctx, began, g.service, w.call.Sent(), err)
+	if told {
+		g.policy.Hooks.End(ctx, began, g.service, w.call.Sent(), err)
+	}
 	return v, err
 }
 

@@ -145,14 +145,9 @@ func (g *Group) drain(before *routes, targets []*target) {
 // each endpoint's calls go as they would if it were the only one.
 func (g *Group) present() *routes {
 	r := g.routes.Load()
-	if r.before != nil {
-		r = g.drawn(r)
+	if r.before == nil {
+		return r
 	}
-	return r
-}
-
-// drawn is one of r and the routes before it.
-func (g *Group) drawn(r *routes) *routes {
 	over := g.config.drainOver()
 	now := coord.Now()
 	if now-r.since >= over {

@@ -81,16 +81,12 @@ type CallInfo struct {
 	Took     time.Duration
 }
 
+// Calls reports whether anybody wants to be told of calls.
+func (h *Hooks) Calls() bool { return h.CallStart != nil || h.CallEnd != nil }
+
 // Begin tells of a call's start, and returns the context for the call and when it
 // began, which End asks for. It is for those who drive a Call.
 func (h *Hooks) Begin(ctx context.Context, service string) (_ context.Context, start time.Duration) {
-	if h.CallStart == nil && h.CallEnd == nil {
-		return ctx, 0
-	}
-	return h.begin(ctx, service)
-}
-
-func (h *Hooks) begin(ctx context.Context, service string) (_ context.Context, start time.Duration) {
 	if h.CallStart != nil {
 		ctx = h.CallStart(ctx, service)
 	}
@@ -103,12 +99,8 @@ func (h *Hooks) begin(ctx context.Context, service string) (_ context.Context, s
 // End tells of a call's end, with what Begin returned.
 func (h *Hooks) End(ctx context.Context, start time.Duration, service string, attempts int, err error) {
 	if h.CallEnd != nil {
-		h.end(ctx, start, service, attempts, err)
+		h.CallEnd(ctx, CallInfo{Service: service, Attempts: attempts, Err: err, Took: coord.Now() - start})
 	}
-}
-
-func (h *Hooks) end(ctx context.Context, start time.Duration, service string, attempts int, err error) {
-	h.CallEnd(ctx, CallInfo{Service: service, Attempts: attempts, Err: err, Took: coord.Now() - start})
 }
 
 // Attempts reports whether anybody wants to be told of attempts.
