@@ -53,7 +53,9 @@ func value[T any](ctx context.Context, g *Group, fn func(context.Context, *Endpo
 		ctx, began = g.policy.Hooks.Begin(ctx, g.service)
 	}
 	var w way
-	w.routes = g.present()
+	if w.routes = g.routes.Load(); w.before != nil {
+		w.routes = g.present(w.routes)
+	}
 	w.call.Begin(&g.policy)
 	w.at = w.first()
 	for {
@@ -211,8 +213,11 @@ func attempt[T any](ctx context.Context, g *Group, t *target, c *retry.Call, why
 		if n == 1 {
 			c.FirstTry(t.breaker.FirstMode())
 		}
-		ctx, cancel := c.Context(ctx)
-		defer cancel()
+		if c.Number() > 1 || g.policy.AttemptTimeout > 0 { // else it is this one
+			var cancel context.CancelFunc
+			ctx, cancel = c.Context(ctx)
+			defer cancel()
+		}
 		if why != nil {
 			g.diverted(ctx, why)
 		}
