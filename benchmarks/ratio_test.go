@@ -24,8 +24,8 @@ var ratios = []struct {
 	{"healthy call", healthy, "murmuration", "failsafe-simple-breaker", "", 5_000, .65, 0},
 	{"call refused by the cluster", refused, "murmuration-dimmed", "gobreaker", "", 20_000, 1, 0},
 	{"call refused by the local breaker", refused, "murmuration-open", "gobreaker", "", 20_000, 1, 0},
-	{"retried call", retried, "murmuration", "failsafe", "", 2_000, 1, 6},
-	{"HTTP over a stub", stubbed(), "murmuration", "failsafe", "base", 2_000, 1, 6},
+	{"retried call", retried, "murmuration", "failsafe", "", 2_000, .9, 6},
+	{"HTTP over a stub", stubbed(), "murmuration", "failsafe", "base", 2_000, .9, 6},
 	{"gRPC over a stub", unstarted(), "murmuration", "failsafe", "base", 2_000, 1, 4},
 }
 
