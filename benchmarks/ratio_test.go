@@ -18,8 +18,8 @@ var ratios = []struct {
 	calls              int // in a round
 	limit, allocations float64
 }{
-	{"healthy call", healthy, "murmuration", "gobreaker", "", 20_000, 2.2, 0},
-	{"healthy call", healthy, "murmuration", "gobreaker-rolling", "", 20_000, 2, 0},
+	{"healthy call", healthy, "murmuration", "gobreaker", "", 20_000, 2.3, 0},
+	{"healthy call", healthy, "murmuration", "gobreaker-rolling", "", 20_000, 2.1, 0},
 	{"healthy call", healthy, "murmuration", "failsafe", "", 5_000, .65, 0},
 	{"healthy call", healthy, "murmuration", "failsafe-simple-breaker", "", 5_000, .65, 0},
 	{"call refused by the cluster", refused, "murmuration-dimmed", "gobreaker", "", 20_000, 1, 0},
@@ -43,7 +43,7 @@ func TestRatios(t *testing.T) {
 		}
 		ns := []float64{math.Inf(1), math.Inf(1), math.Inf(1)}
 		var ours, theirs float64
-		for n := 0; n < 100 || n < 500 && ours > r.limit*theirs; n++ {
+		for n := 0; n < 100 || n < 1000 && ours > r.limit*theirs; n++ {
 			for i, call := range sides {
 				ns[i] = min(ns[i], round(r.calls, call))
 			}
