@@ -2,62 +2,20 @@ package benchmarks
 
 import (
 	"context"
-	"errors"
-	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go"
+	"github.com/failsafe-go/failsafe-go/budget"
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 	"github.com/failsafe-go/failsafe-go/retrypolicy"
 	"github.com/sony/gobreaker/v2"
 
 	"github.com/murmuration-go/murmuration/breaker"
 	"github.com/murmuration-go/murmuration/failover"
-	"github.com/murmuration-go/murmuration/gossip"
 	"github.com/murmuration-go/murmuration/internal/coord"
 	"github.com/murmuration-go/murmuration/retry"
 )
-
-var errDown = errors.New("down")
-
-// cluster joins two members over loopback and returns the first.
-func cluster(tb testing.TB) *gossip.Cluster {
-	tb.Helper()
-	var seeds []string
-	var first *gossip.Cluster
-	for range 2 {
-		c, err := gossip.Join(context.Background(), gossip.Config{
-			Cluster: "benchmark", Bind: "127.0.0.1:0", Seeds: seeds, Logger: slog.New(slog.DiscardHandler),
-		})
-		if err != nil {
-			tb.Fatal(err)
-		}
-		tb.Cleanup(func() { _ = c.Close() })
-		seeds = append(seeds, c.Addr())
-		if first == nil {
-			first = c
-		}
-	}
-	return first
-}
-
-func group(tb testing.TB, c failover.Config) *failover.Group {
-	tb.Helper()
-	c.Endpoints = []failover.Endpoint{{Name: "primary"}}
-	g, err := failover.New("svc", c)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { _ = g.Close() })
-	return g
-}
-
-// subject is one side of a comparison: a call that has been made ready.
-type subject struct {
-	name string
-	make func(testing.TB) func()
-}
 
 var healthy = []subject{
 	{"murmuration", func(tb testing.TB) func() {
@@ -90,8 +48,13 @@ var healthy = []subject{
 		fn := func() error { return nil }
 		return func() { _ = x.Run(fn) }
 	}},
-	{"failsafe-retry-breaker", func(testing.TB) func() {
-		x := failsafe.With[any](retrypolicy.NewWithDefaults[any](), circuitbreaker.NewWithDefaults[any]())
+	{"failsafe-simple-breaker", func(testing.TB) func() {
+		x := failsafe.With[any](retrypolicy.NewBuilder[any]().WithBudget(budget.New()).Build(), circuitbreaker.NewWithDefaults[any]())
+		fn := func() error { return nil }
+		return func() { _ = x.Run(fn) }
+	}},
+	{"failsafe", func(testing.TB) func() {
+		x := failsafe.With(guarded(retrypolicy.NewBuilder[any](), nil)...)
 		fn := func() error { return nil }
 		return func() { _ = x.Run(fn) }
 	}},
@@ -131,6 +94,49 @@ var refused = []subject{
 	}},
 }
 
+// retried are calls whose first attempt fails and whose second succeeds, with no
+// wait in between. No budget runs out and no breaker opens, though half of all
+// attempts fail, so that it is the same call each time; in a cluster the verdict
+// would soon be that retries are to stop.
+var retried = []subject{
+	{"murmuration", func(tb testing.TB) func() {
+		g := group(tb, failover.Config{
+			Retry:   retry.Policy{BaseDelay: -1},
+			Budget:  retry.BudgetConfig{Ratio: 2},
+			Breaker: breaker.Config{FailureRatio: .9, ConsecutiveFailures: -1},
+		})
+		ctx := context.Background()
+		fn := func(ctx context.Context, _ failover.Endpoint) error { return failFirst(retry.Previous(ctx) == 0) }
+		return mustSucceed(tb, func() error { return g.Do(ctx, fn) })
+	}},
+	{"murmuration-retry-budget", func(tb testing.TB) func() {
+		p := retry.Policy{BaseDelay: -1, Budget: retry.NewBudget(retry.BudgetConfig{Ratio: 2})}
+		ctx := context.Background()
+		fn := func(ctx context.Context) error { return failFirst(retry.Previous(ctx) == 0) }
+		return mustSucceed(tb, func() error { return retry.Do(ctx, p, fn) })
+	}},
+	{"failsafe", func(tb testing.TB) func() {
+		x := failsafe.With[any](
+			retrypolicy.NewBuilder[any]().WithBudget(budget.NewBuilder().WithMaxRate(1).Build()).Build(),
+			circuitbreaker.NewBuilder[any]().WithFailureRateThreshold(.9, 20, 10*time.Second).Build(),
+		)
+		fn := func(e failsafe.Execution[any]) error { return failFirst(e.Attempts() == 1) }
+		return mustSucceed(tb, func() error { return x.RunWithExecution(fn) })
+	}},
+	{"failsafe-retry-budget", func(tb testing.TB) func() {
+		x := failsafe.With[any](retrypolicy.NewBuilder[any]().WithBudget(budget.NewBuilder().WithMaxRate(1).Build()).Build())
+		fn := func(e failsafe.Execution[any]) error { return failFirst(e.Attempts() == 1) }
+		return mustSucceed(tb, func() error { return x.RunWithExecution(fn) })
+	}},
+}
+
+func failFirst(first bool) error {
+	if first {
+		return errDown
+	}
+	return nil
+}
+
 type stalled struct{ Service *coord.Service }
 
 func (s stalled) CoordService(string) *coord.Service { return s.Service }
@@ -143,15 +149,11 @@ func mustRefuse(tb testing.TB, call func() error) func() {
 	}
 }
 
-func benchmark(b *testing.B, subjects []subject) {
-	for _, s := range subjects {
-		b.Run(s.name, func(b *testing.B) {
-			call := s.make(b)
-			b.ReportAllocs()
-			for b.Loop() {
-				call()
-			}
-		})
+func mustSucceed(tb testing.TB, call func() error) func() {
+	return func() {
+		if err := call(); err != nil {
+			tb.Error(err)
+		}
 	}
 }
 
@@ -161,3 +163,6 @@ func BenchmarkHealthyCall(b *testing.B) { benchmark(b, healthy) }
 
 // BenchmarkRefusedCall is a call that is turned away.
 func BenchmarkRefusedCall(b *testing.B) { benchmark(b, refused) }
+
+// BenchmarkRetriedCall is a call that succeeds at the second attempt.
+func BenchmarkRetriedCall(b *testing.B) { benchmark(b, retried) }

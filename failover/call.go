@@ -3,6 +3,7 @@ package failover
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/murmuration-go/murmuration/breaker"
 	"github.com/murmuration-go/murmuration/internal/coord"
@@ -20,15 +21,11 @@ import (
 // if Config.Retry has a Hedge, but see Unhedged.
 func (g *Group) Do(ctx context.Context, fn func(context.Context, Endpoint) error) error {
 	if g.Hedges() {
-		_, err := Value(ctx, g, valueless(fn))
+		_, err := Value(ctx, g, func(ctx context.Context, e Endpoint) (struct{}, error) { return struct{}{}, fn(ctx, e) })
 		return err
 	}
-	_, err := Unhedged(ctx, g, valueless(fn))
+	_, err := value(ctx, g, func(ctx context.Context, e *Endpoint) (struct{}, error) { return struct{}{}, fn(ctx, *e) }, nil)
 	return err
-}
-
-func valueless(fn func(context.Context, Endpoint) error) func(context.Context, Endpoint) (struct{}, error) {
-	return func(ctx context.Context, e Endpoint) (struct{}, error) { return struct{}{}, fn(ctx, e) }
 }
 
 // Value is Do for functions that return a value. The value is the last
@@ -37,20 +34,29 @@ func Value[T any](ctx context.Context, g *Group, fn func(context.Context, Endpoi
 	if !g.Hedges() {
 		return Unhedged(ctx, g, fn)
 	}
-	return value(ctx, g, fn, func(ctx context.Context, r *routes, at int, c retry.Call) pair[T] {
-		return hedged(ctx, g, r, at, c, fn)
+	f := func(ctx context.Context, e *Endpoint) (T, error) { return fn(ctx, *e) }
+	return value(ctx, g, f, func(ctx context.Context, r *routes, at int, c retry.Call) pair[T] {
+		return hedged(ctx, g, r, at, c, f)
 	})
 }
 
 // value is Value with the way to run attempts that may be hedged, nil if none
-// may. That is handed in so that fn stays off the heap where there is none.
-func value[T any](ctx context.Context, g *Group, fn func(context.Context, Endpoint) (T, error), hedged func(context.Context, *routes, int, retry.Call) pair[T]) (v T, err error) {
+// may. That is handed in so that fn stays off the heap where there is none. fn gets a
+// pointer since an Endpoint is ten words, to be copied once a call.
+func value[T any](ctx context.Context, g *Group, fn func(context.Context, *Endpoint) (T, error), hedged func(context.Context, *routes, int, retry.Call) pair[T]) (v T, err error) {
 	if g.closed.Load() {
 		return v, ErrClosed
 	}
-	ctx, began := g.policy.Hooks.Begin(ctx, g.service)
+	var began time.Duration
+	told := g.policy.Hooks.Calls()
+	if told {
+		ctx, began = g.policy.Hooks.Begin(ctx, g.service)
+	}
 	var w way
-	w.routes, w.call = g.present(), retry.Begin(&g.policy)
+	if w.routes = g.routes.Load(); w.before != nil {
+		w.routes = g.present(w.routes)
+	}
+	w.call.Begin(&g.policy)
 	w.at = w.first()
 	for {
 		var got T
@@ -89,7 +95,9 @@ func value[T any](ctx context.Context, g *Group, fn func(context.Context, Endpoi
 		}
 		break
 	}
-	g.policy.Hooks.End(ctx, began, g.service, w.call.Sent(), err)
+	if told {
+		g.policy.Hooks.End(ctx, began, g.service, w.call.Sent(), err)
+	}
 	return v, err
 }
 
@@ -194,7 +202,7 @@ func (r *routes) instead(tried, passed uint64, err error) int {
 
 // attempt runs fn on one endpoint, unless its breaker refuses. why is of a call that is
 // diverted, else nil.
-func attempt[T any](ctx context.Context, g *Group, t *target, c *retry.Call, why *DivertedError, fn func(context.Context, Endpoint) (T, error)) (v T, ran bool, err error) {
+func attempt[T any](ctx context.Context, g *Group, t *target, c *retry.Call, why *DivertedError, fn func(context.Context, *Endpoint) (T, error)) (v T, ran bool, err error) {
 	n := c.Number()
 	if why != nil {
 		n = 0
@@ -204,8 +212,11 @@ func attempt[T any](ctx context.Context, g *Group, t *target, c *retry.Call, why
 		if n == 1 {
 			c.FirstTry(t.breaker.FirstMode())
 		}
-		ctx, cancel := c.Context(ctx)
-		defer cancel()
+		if c.Number() > 1 || g.policy.AttemptTimeout > 0 { // else it is this one
+			var cancel context.CancelFunc
+			ctx, cancel = c.Context(ctx)
+			defer cancel()
+		}
 		if why != nil {
 			g.diverted(ctx, why)
 		}
@@ -214,13 +225,13 @@ func attempt[T any](ctx context.Context, g *Group, t *target, c *retry.Call, why
 		}
 		var err error
 		if !g.policy.Hooks.Attempts() {
-			v, err = fn(ctx, t.Endpoint)
+			v, err = fn(ctx, &t.Endpoint)
 			return err
 		}
 		a := c.Attempt(g.service, t.Name)
 		a.Internal = t.Internal
 		ctx = g.policy.Hooks.BeginAttempt(ctx, a)
-		v, err = fn(ctx, t.Endpoint)
+		v, err = fn(ctx, &t.Endpoint)
 		g.policy.Hooks.EndAttempt(ctx, a, err)
 		return err
 	})

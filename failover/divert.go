@@ -75,7 +75,7 @@ func (r *routes) isHome(i int) bool { return r.homes&(1<<i) != 0 }
 // decided by lot. Another endpoint of home takes what fails at one that the cluster
 // has found to be in trouble; else retries turn to it. It is the call's last attempt,
 // unless nobody takes it: then ran is false, and the call is as it was.
-func divert[T any](ctx context.Context, g *Group, w *way, home error, fn func(context.Context, Endpoint) (T, error)) (v T, ran bool, err error) {
+func divert[T any](ctx context.Context, g *Group, w *way, home error, fn func(context.Context, *Endpoint) (T, error)) (v T, ran bool, err error) {
 	siblings, drawn := w.targets[w.at].breaker.InTrouble(), w.draw(1<<w.at)
 	for k := range w.targets {
 		i := w.nearest(k, drawn)

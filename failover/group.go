@@ -146,14 +146,10 @@ func (g *Group) drain(before *routes, targets []*target) {
 	g.routes.Store(r)
 }
 
-// present returns the routes for a call. While an endpoint is being drained they are
-// the ones before, ever less often. All drains under way share one draw, so that
-// each endpoint's calls go as they would if it were the only one.
-func (g *Group) present() *routes {
-	r := g.routes.Load()
-	if r.before == nil {
-		return r
-	}
+// present returns the routes for a call while an endpoint is being drained: r, or the
+// ones before, ever less often. All drains under way share one draw, so that each
+// endpoint's calls go as they would if it were the only one.
+func (g *Group) present(r *routes) *routes {
 	over := g.config.drainOver()
 	now := coord.Now()
 	if now-r.since >= over {

@@ -14,7 +14,7 @@ func (g *Group) Hedges() bool { return g.policy.Hedge != nil }
 // the group's policy. fn then runs on the caller's goroutine alone, so that what
 // it refers to need not be on the heap.
 func Unhedged[T any](ctx context.Context, g *Group, fn func(context.Context, Endpoint) (T, error)) (T, error) {
-	return value(ctx, g, fn, nil)
+	return value(ctx, g, func(ctx context.Context, e *Endpoint) (T, error) { return fn(ctx, *e) }, nil)
 }
 
 // pair is what came of a first attempt and its hedge, if there was one.
@@ -29,7 +29,7 @@ type pair[T any] struct {
 
 // hedged is attempt with a hedge beside it if that takes long. The hedge goes
 // where a retry would go.
-func hedged[T any](ctx context.Context, g *Group, r *routes, at int, c retry.Call, fn func(context.Context, Endpoint) (T, error)) pair[T] {
+func hedged[T any](ctx context.Context, g *Group, r *routes, at int, c retry.Call, fn func(context.Context, *Endpoint) (T, error)) pair[T] {
 	p := pair[T]{at: at}
 	other, ran := -1, false
 	to := func() (route retry.Route) {

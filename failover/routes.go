@@ -91,7 +91,12 @@ func (t *target) last() int {
 }
 
 // first draws the endpoint for a first try.
-func (r *routes) first() int { return r.home[r.draw(0)] }
+func (r *routes) first() int {
+	if len(r.home) == 1 {
+		return r.home[0]
+	}
+	return r.home[r.draw(0)]
+}
 
 // draw draws one of home by weight, other than those that are to be skipped, a bit
 // for each endpoint, unless that is all of them.

@@ -42,6 +42,9 @@ type Call struct {
 // Begin begins a call.
 func Begin(p *Policy) Call { return Call{policy: p, number: 1} }
 
+// Begin begins a call in place, which spares a copy. The Call must be zero.
+func (c *Call) Begin(p *Policy) { c.policy, c.number = p, 1 }
+
 // FirstTry tells that the call's first attempt is being sent, or has been, which
 // earns the budget a fraction of a retry; mode is what the cluster says of the
 // endpoint it goes to, and under ModeNone nothing is earned. An attempt that was

@@ -81,6 +81,9 @@ type CallInfo struct {
 	Took     time.Duration
 }
 
+// Calls reports whether anybody wants to be told of calls.
+func (h *Hooks) Calls() bool { return h.CallStart != nil || h.CallEnd != nil }
+
 // Begin tells of a call's start, and returns the context for the call and when it
 // began, which End asks for. It is for those who drive a Call.
 func (h *Hooks) Begin(ctx context.Context, service string) (_ context.Context, start time.Duration) {

@@ -73,7 +73,8 @@ func (c *call) send() (*http.Response, error) {
 
 // attempt sends the request once. It is the function that the group runs.
 func (c *call) attempt(loop context.Context, e failover.Endpoint) (*http.Response, error) {
-	url, host, err := c.t.direct(c.req, e)
+	r := new(request)
+	to, host, err := c.t.direct(c.req, e, &r.url)
 	if err != nil {
 		return nil, &unsent.Error{Err: err}
 	}
@@ -91,8 +92,8 @@ func (c *call) attempt(loop context.Context, e failover.Endpoint) (*http.Respons
 		a.seen = new(sightings)
 		ctx = a.seen.watch(ctx)
 	}
-	out := c.req.WithContext(ctx)
-	out.URL, out.Host, out.Body = url, host, body
+	out := r.copied(ctx, c.req)
+	out.URL, out.Host, out.Body = to, host, body
 	out.Header = c.header(loop, e, n)
 
 	resp, err := c.t.base.RoundTrip(out)

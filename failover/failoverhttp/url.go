@@ -59,8 +59,9 @@ func parseBase(raw string) *baseURL {
 	return b
 }
 
-// direct returns the URL and the Host that a request gets at an endpoint.
-func (t *Transport) direct(r *http.Request, e failover.Endpoint) (*url.URL, string, error) {
+// direct returns the URL and the Host that a request gets at an endpoint. It may
+// write the URL to room.
+func (t *Transport) direct(r *http.Request, e failover.Endpoint, room *url.URL) (*url.URL, string, error) {
 	switch {
 	case r.URL == nil:
 		return nil, "", errors.New("failoverhttp: request has no URL")
@@ -79,21 +80,21 @@ func (t *Transport) direct(r *http.Request, e failover.Endpoint) (*url.URL, stri
 	if !t.PreserveHost && host == r.URL.Host {
 		host = b.host
 	}
-	return b.join(r.URL), host, nil
+	return b.join(r.URL, room), host, nil
 }
 
-// join returns the URL of a request at the endpoint. The path is not cleaned,
+// join returns u, made the URL of a request at the endpoint. The path is not cleaned,
 // and stays escaped as it was.
-func (b *baseURL) join(from *url.URL) *url.URL {
-	u := *from
+func (b *baseURL) join(from, u *url.URL) *url.URL {
+	*u = *from
 	u.Scheme, u.Host = b.scheme, b.host
 	if rest, ok := strings.CutPrefix(u.Opaque, "//"); ok {
 		_, path, _ := strings.Cut(rest, "/")
 		u.Opaque = "//" + b.host + b.escaped + "/" + path
-		return &u
+		return u
 	}
 	if b.escaped == "" || u.Opaque != "" || u.Path == "*" {
-		return &u
+		return u
 	}
 	slash := ""
 	if !strings.HasPrefix(u.Path, "/") {
@@ -103,7 +104,7 @@ func (b *baseURL) join(from *url.URL) *url.URL {
 		u.RawPath = b.escaped + slash + from.EscapedPath()
 	}
 	u.Path = b.prefix + slash + u.Path
-	return &u
+	return u
 }
 
 // redacted hides what stands before the @ of what may not even be a URL.

@@ -36,7 +36,7 @@ func TestJoin(t *testing.T) {
 			t.Fatal(tc.base, b.problem)
 		}
 		before := *from
-		got := b.join(from)
+		got := b.join(from, new(url.URL))
 		if got.String() != tc.want {
 			t.Errorf("%s + %s = %s, want %s", tc.base, tc.from, got, tc.want)
 		}
@@ -56,11 +56,11 @@ func TestJoin(t *testing.T) {
 		if opaque == "//svc" {
 			want += "/"
 		}
-		if got := b.join(from).RequestURI(); got != want {
+		if got := b.join(from, new(url.URL)).RequestURI(); got != want {
 			t.Errorf("opaque %q: %q, want %q", opaque, got, want)
 		}
 	}
-	if got := b.join(&url.URL{Path: "*"}).RequestURI(); got != "*" {
+	if got := b.join(&url.URL{Path: "*"}, new(url.URL)).RequestURI(); got != "*" {
 		t.Errorf("OPTIONS *: %q", got)
 	}
 }
@@ -77,7 +77,7 @@ func FuzzJoin(f *testing.F) {
 		if b.problem != "" {
 			return
 		}
-		u := b.join(from)
+		u := b.join(from, new(url.URL))
 		if u.Host != b.host || u.RawQuery != from.RawQuery || !strings.HasPrefix(u.Path, b.prefix) ||
 			!strings.HasSuffix(u.EscapedPath(), from.EscapedPath()) {
 			t.Errorf("%q + %q = %q", base, raw, u)
@@ -112,7 +112,7 @@ func TestParsedURLsAreBounded(t *testing.T) {
 	r := &http.Request{URL: &url.URL{Path: "/"}}
 	for i := range 3 * maxURLs {
 		e := failover.Endpoint{URL: "http://h/" + strings.Repeat("x", i)}
-		if _, _, err := tr.direct(r, e); err != nil {
+		if _, _, err := tr.direct(r, e, new(url.URL)); err != nil {
 			t.Fatal(err)
 		}
 		if n := len(*tr.urls.Load()); n > maxURLs {

@@ -145,13 +145,16 @@ func (e *Endpoint) Admit(phi Phi, r uint32) bool {
 }
 
 // Attempt is one request on its way, and where its outcome is to be counted.
-// The zero Attempt counts nothing.
+// The zero Attempt counts nothing. It has four fields in four words: the compiler
+// keeps no larger struct in registers, and every call hands one on.
 type Attempt struct {
 	endpoint *Endpoint
 	tagged   *tagged
 	timeout  time.Duration
-	shard    uint32
-	retry    bool
+	as       struct {
+		shard uint32
+		retry bool
+	}
 }
 
 // Send counts an attempt that is about to be sent under advice a. timeout is
@@ -166,8 +169,9 @@ func (e *Endpoint) Send(a *Advice, timeout time.Duration, retry bool, spread uin
 	if e.timeout.Load() != int64(timeout) {
 		e.timeout.Store(int64(timeout))
 	}
-	at := Attempt{endpoint: e, tagged: a.tagged, timeout: timeout, shard: spread & shardMask, retry: retry}
-	at.tagged.shard[at.shard].sent.Add(1)
+	at := Attempt{endpoint: e, tagged: a.tagged, timeout: timeout}
+	at.as.shard, at.as.retry = spread&shardMask, retry
+	at.tagged.shard[at.as.shard].sent.Add(1)
 	return at
 }
 
@@ -180,7 +184,7 @@ func (at Attempt) End(o Outcome, took time.Duration) {
 	if e == nil {
 		return
 	}
-	tot, tag := &e.totals[at.shard], &at.tagged.shard[at.shard]
+	tot, tag := &e.totals[at.as.shard], &at.tagged.shard[at.as.shard]
 	switch {
 	case o == Neutral:
 		tag.neutral.Add(1)
@@ -199,7 +203,7 @@ func (at Attempt) End(o Outcome, took time.Duration) {
 		tot.failFast.Add(1)
 		tag.failFast.Add(1)
 	}
-	if at.retry {
+	if at.as.retry {
 		tot.retries.Add(1)
 		if o == Success {
 			tot.retriesOK.Add(1)

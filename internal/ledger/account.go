@@ -114,7 +114,9 @@ func (a *Account) Earn(mode coord.Mode) bool {
 	if mode == coord.RetryNone || a.shared.Burns() != a.ledger.Burns() {
 		return false
 	}
-	a.ledger.Earn(a.ratio, a.limit())
+	if limit := a.limit(); !a.ledger.holds(limit) {
+		a.ledger.Earn(a.ratio, limit)
+	}
 	return true
 }
 

@@ -108,6 +108,9 @@ func (l *Ledger) add(tokens, limit Tokens) (in Tokens) {
 	}
 }
 
+// holds reports whether the balance is that, which for a full bucket spares a call.
+func (l *Ledger) holds(tokens Tokens) bool { return l.balance.Load() == int64(tokens) }
+
 // Earn adds what a first try has earned.
 func (l *Ledger) Earn(tokens, limit Tokens) {
 	if in := l.add(tokens, limit); in > 0 {
