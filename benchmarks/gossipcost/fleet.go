@@ -80,7 +80,7 @@ func (f *fleet) gather(ctx context.Context, n int) (time.Duration, error) {
 	if err := errors.Join(faults...); err != nil {
 		return 0, err
 	}
-	_, err = f.until(ctx, "complete lists", func(m *gossip.Cluster) bool { return len(m.Members()) == n })
+	err = f.until(ctx, "complete lists", func(m *gossip.Cluster) bool { return len(m.Members()) == n })
 	return time.Since(last), err
 }
 
@@ -92,8 +92,8 @@ func lists(m *gossip.Cluster, name string) bool {
 // learns of it from an exchange of whole lists, some minutes later in a large fleet.
 const patience = 10 * time.Minute
 
-// until waits until a condition holds of every member, and returns how long it took.
-func (f *fleet) until(ctx context.Context, what string, ok func(*gossip.Cluster) bool) (time.Duration, error) {
+// until waits until a condition holds of every member.
+func (f *fleet) until(ctx context.Context, what string, ok func(*gossip.Cluster) bool) error {
 	began := time.Now()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -103,16 +103,16 @@ func (f *fleet) until(ctx context.Context, what string, ok func(*gossip.Cluster)
 		}
 		if at == len(f.members) {
 			if at = slices.IndexFunc(f.members, func(m *gossip.Cluster) bool { return !ok(m) }); at < 0 {
-				return time.Since(began), nil
+				return nil
 			}
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return 0, errors.New("interrupted")
+			return errors.New("interrupted")
 		}
 		if time.Since(began) > patience {
-			return 0, fmt.Errorf("no %s after %v", what, patience)
+			return fmt.Errorf("no %s after %v", what, patience)
 		}
 	}
 }

@@ -75,13 +75,13 @@ func (f *fleet) join(ctx context.Context, j *joining) error {
 // known waits until all list m, and returns how long after began that was.
 func (f *fleet) known(ctx context.Context, m *gossip.Cluster, began time.Time) (time.Duration, error) {
 	name := m.Health().Name
-	_, err := f.until(ctx, "arrival", func(m *gossip.Cluster) bool { return lists(m, name) })
+	err := f.until(ctx, "arrival", func(m *gossip.Cluster) bool { return lists(m, name) })
 	return time.Since(began).Round(time.Millisecond), err
 }
 
 // missed waits until nobody lists m.
 func (f *fleet) missed(ctx context.Context, m *gossip.Cluster, began time.Time) (time.Duration, error) {
 	name := m.Health().Name
-	_, err := f.until(ctx, "departure", func(m *gossip.Cluster) bool { return !lists(m, name) })
+	err := f.until(ctx, "departure", func(m *gossip.Cluster) bool { return !lists(m, name) })
 	return time.Since(began).Round(time.Millisecond), err
 }

@@ -50,7 +50,7 @@ type settings struct {
 }
 
 func defaults() settings {
-	return settings{window: 12 * time.Second, settle: 8 * time.Second, runs: 10, joins: 5, rate: 4}
+	return settings{window: 10 * time.Second, settle: 6 * time.Second, runs: 10, joins: 3, rate: 4}
 }
 
 func (s *settings) parse(args []string, stderr io.Writer) error {
