@@ -44,13 +44,10 @@ func (b *book) x() float64 {
 	return float64(b.retries) - ratio*float64(b.first) - stipend*time.Since(b.began).Seconds() - holds*float64(b.started)
 }
 
-// note makes a change, the caller having the lock.
-func (b *book) note(change func()) {
-	b.lower()
-	change()
+// check looks how far it is to the bound, the caller having the lock.
+func (b *book) check() {
 	room := b.low + slack - b.x()
-	b.lower()
-	if b.nearest = min(b.nearest, room); room < 0 && b.over != nil {
+	if b.nearest = min(b.nearest, room); room < 0 {
 		b.over(-room)
 	}
 }
@@ -62,10 +59,13 @@ func (b *book) lower() {
 func (b *book) joins() { b.change(func() { b.started++; b.working++ }) }
 func (b *book) ends()  { b.change(func() { b.working-- }) }
 
+// change makes a change, before and after which a window may begin or end.
 func (b *book) change(f func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.note(f)
+	b.lower()
+	f()
+	b.lower()
 }
 
 // counts is what a book has counted.
@@ -79,7 +79,11 @@ type counts struct {
 func (b *book) counts() counts {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return counts{b.first, b.retries, b.diverted, math.Round(b.nearest*10) / 10}
+	c := counts{First: b.first, Retries: b.retries, Diverted: b.diverted}
+	if b.retries > 0 {
+		c.Room = math.Round(b.nearest*10) / 10
+	}
+	return c
 }
 
 // entry is a call's.
@@ -112,6 +116,7 @@ func (e *entry) attempt() {
 			e.book.first++
 		default:
 			e.book.retries++
+			e.book.check()
 		}
 	})
 }

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/murmuration-go/murmuration/gossip"
 )
 
 // event is a fault that befell the fleet.
@@ -38,10 +36,20 @@ var kinds = []kind{
 	{"stall", toProxies(func(*rand.Rand) (trouble, string) { return trouble{stall: true}, "stalled" })},
 	{"refusals", toProxies(func(*rand.Rand) (trouble, string) { return trouble{refuse: true}, "connections refused" })},
 	{"errors", func(f *fleet, rng *rand.Rand) (string, func(context.Context) (func(), error)) {
-		z, percent := pick(rng, f.zones), 5+rng.Uint32N(96)
-		return fmt.Sprintf("zone %s fails %d %%", z.name, percent), func(context.Context) (func(), error) {
-			z.failing.Store(percent)
-			return func() { z.failing.Store(0) }, nil
+		failing, name := f.zones, "all zones fail" // so that there is nowhere to turn to, and retries are what is left
+		if rng.IntN(2) == 0 {
+			z := pick(rng, f.zones)
+			failing, name = []*zone{z}, "zone "+z.name+" fails"
+		}
+		percent := 3 + rng.Uint32N(pick(rng, []uint32{20, 98}))
+		set := func(percent uint32) {
+			for _, z := range failing {
+				z.failing.Store(percent)
+			}
+		}
+		return fmt.Sprintf("%s %d %%", name, percent), func(context.Context) (func(), error) {
+			set(percent)
+			return func() { set(0) }, nil
 		}
 	}},
 	{"loss", func(f *fleet, rng *rand.Rand) (string, func(context.Context) (func(), error)) {
@@ -160,85 +168,6 @@ func toProxies(what func(*rand.Rand) (trouble, string)) func(*fleet, *rand.Rand)
 			return func() { set(trouble{}) }, nil
 		}
 	}
-}
-
-// restart starts a member where one was. The port may be busy for a moment.
-func (f *fleet) restart(ctx context.Context, s *slot) {
-	var err error
-	for range 20 {
-		if err = f.start(ctx, s); err == nil || ctx.Err() != nil {
-			return
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	f.broken("a member does not start: %v", err)
-}
-
-// roll restarts all that are at work, one by one.
-func (f *fleet) roll(ctx context.Context) {
-	f.rolling.Lock()
-	defer f.rolling.Unlock()
-	for _, s := range f.all() {
-		f.mu.Lock()
-		here := s.member != nil
-		f.mu.Unlock()
-		if !here || ctx.Err() != nil {
-			continue
-		}
-		f.stop(s, (*member).leave)
-		f.restart(ctx, s)
-	}
-}
-
-// rotate replaces the key: first all can read the new one, then all use it, then nobody
-// can read the old one any more. Members are given keys when they start.
-func (f *fleet) rotate(ctx context.Context) {
-	old, next := f.currentKeys()[0], newKey()
-	for _, keys := range [][][]byte{{old, next}, {next, old}, {next}} {
-		if ctx.Err() != nil {
-			return // all keep what they have
-		}
-		f.setKeys(keys...)
-		f.roll(ctx)
-	}
-}
-
-// override places an operator's order, and revokes it half of the time before it
-// expires.
-func override(f *fleet, rng *rand.Rand) (string, func(context.Context) (func(), error)) {
-	o := gossip.Override{Kind: gossip.Freeze + gossip.OverrideKind(rng.IntN(int(gossip.RetriesOff))), Service: pick(rng, services), Author: "soak", Reason: "by chance"}
-	if o.Kind.OneEndpoint() || rng.IntN(2) == 0 {
-		o.Endpoint = o.Service + "-" + pick(rng, f.zones).name
-	}
-	life, revoked := time.Duration(4+rng.IntN(17))*time.Second, rng.IntN(2) == 0
-	here, there := rng.Uint32(), rng.Uint32()
-	what := fmt.Sprintf("an operator orders %v of %s %s for %v", o.Kind, o.Service, o.Endpoint, life)
-	return what, func(context.Context) (func(), error) {
-		o.Issued = time.Now()
-		o.Expires = o.Issued.Add(life)
-		placed, err := f.order(o, here)
-		if err != nil || !revoked {
-			return nil, err
-		}
-		return func() {
-			if time.Now().After(placed.Expires.Add(-2 * time.Second)) {
-				return // over before long
-			}
-			if _, err := f.order(placed.Revocation("soak", "enough"), there); err != nil {
-				f.broken("revoking %v: %v", &placed, err)
-			}
-		}, nil
-	}
-}
-
-// order signs an order and places it at a member.
-func (f *fleet) order(o gossip.Override, at uint32) (gossip.Override, error) {
-	signed, err := gossip.SignOverride(f.operator, cluster, o)
-	if err != nil {
-		return o, err
-	}
-	living := f.living()
-	return living[int(at)%len(living)].cluster.PlaceOverride(signed)
 }
 
 // strike has some faults befall the fleet at once for a while, and tells what they were.

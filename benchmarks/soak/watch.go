@@ -71,13 +71,14 @@ func (f *fleet) ordeal(ctx context.Context, sum *summary) error {
 	}
 	for striking.Err() == nil {
 		sum.Faults = append(sum.Faults, f.strike(striking, rng)...)
-		if rest := rng.IntN(3); rest > 0 && striking.Err() == nil {
-			if err := f.recover(ctx, sum); err != nil {
-				return err
-			}
+		if rest := rng.IntN(3); rest == 0 && striking.Err() == nil {
+			continue
+		}
+		if err := f.recover(ctx, sum); err != nil {
+			return err
 		}
 	}
-	return f.recover(ctx, sum)
+	return nil
 }
 
 // recover waits until all is well, and looks at what there is in memory then.
