@@ -69,16 +69,15 @@ func (f *fleet) ordeal(ctx context.Context, sum *summary) error {
 	if err := f.recover(ctx, sum); err != nil {
 		return err
 	}
-	for striking.Err() == nil {
+	for {
 		sum.Faults = append(sum.Faults, f.strike(striking, rng)...)
-		if rest := rng.IntN(3); rest == 0 && striking.Err() == nil {
+		if rng.IntN(3) == 0 && striking.Err() == nil {
 			continue
 		}
-		if err := f.recover(ctx, sum); err != nil {
+		if err := f.recover(ctx, sum); err != nil || striking.Err() != nil {
 			return err
 		}
 	}
-	return nil
 }
 
 // recover waits until all is well, and looks at what there is in memory then.
