@@ -114,6 +114,11 @@ func newFleet(ctx context.Context, s settings, log io.Writer) (_ *fleet, err err
 // most is how many members there can be at a time.
 func (f *fleet) most() int { return f.settings.members + spareSlots }
 
+// capacity is what a zone is said to take of the requests to a service: half as much
+// again as its own members send, so that a part only of what fails elsewhere may come,
+// and the rest is left to retries.
+func (f *fleet) capacity() float64 { return 1.5 * f.rate * float64(f.settings.members) / 2 }
+
 // start starts a member in a slot, unless there is one.
 func (f *fleet) start(ctx context.Context, s *slot) error {
 	f.starting.Lock()

@@ -28,7 +28,6 @@ import (
 const (
 	attemptTimeout = 500 * time.Millisecond
 	callTimeout    = 3 * time.Second
-	capacity       = 1000 // of a zone, requests a second to a service
 )
 
 // member is a replica of the calling service, as if it were a process of its own.
@@ -87,7 +86,7 @@ func (f *fleet) newMember(ctx context.Context, bind, zone string) (_ *member, er
 			if service == "web" {
 				url = "http://" + url
 			}
-			c.Endpoints = append(c.Endpoints, failover.Endpoint{Name: service + "-" + z.name, URL: url, Zone: z.name, Capacity: capacity, Internal: true})
+			c.Endpoints = append(c.Endpoints, failover.Endpoint{Name: service + "-" + z.name, URL: url, Zone: z.name, Capacity: f.capacity(), Internal: true})
 		}
 		g, err := failover.New(service, c)
 		if err != nil {
