@@ -83,17 +83,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	sum, err := soak(ctx, s, stderr)
-	if err != nil {
+	if sum == nil {
 		return err
 	}
+	tell := sum.print // also when it was interrupted
 	if s.json {
-		err = json.NewEncoder(stdout).Encode(sum)
-	} else {
-		err = sum.print(stdout)
+		tell = func(w io.Writer) error { return json.NewEncoder(w).Encode(sum) }
 	}
-	if n := sum.Broken; n > 0 && err == nil {
+	err = errors.Join(err, tell(stdout))
+	if n := sum.Broken; n > 0 {
 		v := sum.Violations[0]
-		err = fmt.Errorf("%d violations with seed %d, the first at %.1f s: %s", n, s.seed, v.At, v.What)
+		err = errors.Join(err, fmt.Errorf("%d violations with seed %d, the first at %.1f s: %s", n, s.seed, v.At, v.What))
 	}
 	return err
 }

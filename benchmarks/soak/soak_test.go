@@ -59,8 +59,12 @@ func TestFlags(t *testing.T) {
 func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	if err := run(ctx, nil, io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), "interrupted") {
+	var out strings.Builder
+	if err := run(ctx, nil, &out, io.Discard); err == nil || !strings.Contains(err.Error(), "interrupted") {
 		t.Errorf("%v", err)
+	}
+	if !strings.Contains(out.String(), "violations: 0") {
+		t.Errorf("no summary: %s", out.String())
 	}
 }
 
