@@ -71,7 +71,7 @@ func override(f *fleet, rng *rand.Rand) (string, func(context.Context) (func(), 
 			if time.Now().After(placed.Expires.Add(-2 * time.Second)) {
 				return // over before long
 			}
-			if _, err := f.order(placed.Revocation("soak", "enough"), there); err != nil {
+			if _, err := f.order(placed.Revocation("soak", "enough", time.Now()), there); err != nil {
 				f.broken("revoking %v: %v", &placed, err)
 			}
 		}, nil
