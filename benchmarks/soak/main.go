@@ -65,8 +65,8 @@ func (s *settings) parse(args []string, stderr io.Writer) error {
 	if f.NArg() > 0 {
 		bad("%q is not a flag", f.Arg(0))
 	}
-	if s.last < 10*time.Second || s.last > 7*24*time.Hour {
-		bad("-for is %v; it must be within 10s and 168h", s.last)
+	if s.last < 10*time.Second || s.last > 12*time.Hour { // each revocation is kept for a day, and there is room for 256
+		bad("-for is %v; it must be within 10s and 12h", s.last)
 	}
 	if s.members < 4 || s.members > 50 {
 		bad("-members is %d; it must be within 4 and 50", s.members)
