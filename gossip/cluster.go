@@ -239,9 +239,7 @@ func (c *Cluster) send(to memberlist.Address, data []byte) error {
 
 func (c *Cluster) decryptFailures() uint64 { return c.bridge.Count(mlog.Key) }
 
-func (c *Cluster) labelMismatches() uint64 {
-	return c.bridge.Count(mlog.Label) + c.transport.strangers.Load()
-}
+func (c *Cluster) labelMismatches() uint64 { return c.transport.strangers.Load() }
 
 // solitude gathers what explains that there is no peer, if there is none.
 func (c *Cluster) solitude() (left bool, s solitude) {

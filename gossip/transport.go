@@ -81,7 +81,7 @@ func (t *transport) pump() {
 			}
 		case c := <-t.inner.StreamCh():
 			select {
-			case t.streams <- t.track(c):
+			case t.streams <- &inboundConn{Conn: t.track(c), t: t}:
 			case <-t.ctx.Done():
 				_ = c.Close()
 			}
@@ -186,4 +186,34 @@ func (c *trackedConn) Close() error {
 	delete(c.t.open, c)
 	c.t.mu.Unlock()
 	return c.Conn.Close()
+}
+
+// inboundConn is a connection that somebody else has opened. What it begins with tells
+// of which cluster they are. Whoever hangs up before is a stranger no more than a member
+// that has just crashed, or a probe of whether the port is open.
+type inboundConn struct {
+	net.Conn
+	t    *transport
+	head []byte // of what has come, until it tells
+	told bool
+}
+
+// maxLabelHeader is two bytes and a label.
+const maxLabelHeader = 2 + memberlist.LabelMaxSize
+
+func (c *inboundConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if c.told || n <= 0 {
+		return n, err
+	}
+	c.head = append(c.head, b[:min(n, maxLabelHeader)]...)
+	_, label, part := memberlist.RemoveLabelHeaderFromPacket(c.head)
+	if part != nil && len(c.head) < maxLabelHeader {
+		return n, err
+	}
+	if c.told = true; label != c.t.label {
+		c.t.strangers.Add(1)
+	}
+	c.head = nil
+	return n, err
 }

@@ -128,7 +128,7 @@ func TestSplitHeals(t *testing.T) {
 		for _, m := range f.members[n/2:] { // the seeds are on the other side
 			away = append(away, m.Addr())
 		}
-		f.net.split(away...)
+		f.net.Split(away...)
 		f.until(t, "two halves", 3*time.Minute, f.complete(n/2))
 		time.Sleep(time.Second)
 		for _, m := range f.members {
@@ -140,7 +140,7 @@ func TestSplitHeals(t *testing.T) {
 		if h := f.members[0].Health(); h.SplitSuspected || h.Missing != 0 {
 			t.Errorf("after five minutes: split suspected %v, %d missing", h.SplitSuspected, h.Missing)
 		}
-		f.net.split()
+		f.net.Split()
 		f.until(t, "complete lists again", 3*time.Minute, f.complete(n))
 	})
 }
@@ -165,7 +165,7 @@ func TestLostMemberFadesToLocalRules(t *testing.T) {
 			}
 			time.Sleep(tick / 5)
 		}
-		f.net.split(lost.Addr())
+		f.net.Split(lost.Addr())
 		phi := ep.Advice().Phi
 		cut := time.Now()
 		f.until(t, "local rules", 40*time.Second, func() bool {
@@ -181,7 +181,7 @@ func TestLostMemberFadesToLocalRules(t *testing.T) {
 			t.Errorf("local rules %v after the loss, want it held 10 s", took)
 		}
 		f.until(t, "solitude", 2*time.Minute, func() bool { return lost.Health().Mode == ModeAlone })
-		f.net.split()
+		f.net.Split()
 		f.until(t, "return", 2*time.Minute, func() bool { return lost.Health().Members == n })
 	})
 }

@@ -1,5 +1,5 @@
-// Package faulty is a network of real sockets that loses, delays and splits what its
-// members send each other. It is for tests and the incident lab.
+// Package faulty is a network of real sockets that loses, delays, repeats and splits what
+// its members send each other. It is for tests, the soak and the incident lab.
 package faulty
 
 import (
@@ -23,6 +23,7 @@ type Network struct {
 	mu       sync.Mutex
 	rng      *rand.Rand
 	loss     float64
+	again    float64
 	from, to time.Duration
 	side     map[int]int // of ports; what is not here is on side 0
 }
@@ -49,6 +50,13 @@ func (n *Network) Lose(share float64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.loss = share
+}
+
+// Repeat sends a share of the packets twice from now on.
+func (n *Network) Repeat(share float64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.again = share
 }
 
 // Delay delays packets, and the opening of streams, from now on; each by its own
@@ -78,12 +86,19 @@ func (n *Network) cut(a, b int) bool {
 	return n.side[a] != n.side[b]
 }
 
-// way draws what becomes of a packet.
+// way draws what becomes of a packet, or of the opening of a stream.
 func (n *Network) way() (late time.Duration, lost bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	lost = n.loss > 0 && n.rng.Float64() < n.loss
 	return n.delay(), lost
+}
+
+// repeated draws whether a packet is sent twice.
+func (n *Network) repeated() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.again > 0 && n.rng.Float64() < n.again
 }
 
 func (n *Network) delay() time.Duration {
@@ -110,6 +125,15 @@ func (t *transport) WriteToAddress(b []byte, a memberlist.Address) (time.Time, e
 	if err != nil {
 		return time.Time{}, err
 	}
+	if t.net.repeated() { // each has a fate of its own
+		if _, err := t.send(b, a, port); err != nil {
+			return time.Time{}, err
+		}
+	}
+	return t.send(b, a, port)
+}
+
+func (t *transport) send(b []byte, a memberlist.Address, port int) (time.Time, error) {
 	late, lost := t.net.way()
 	if lost || t.net.cut(t.port, port) {
 		return time.Now(), nil

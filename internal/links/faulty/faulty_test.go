@@ -112,6 +112,14 @@ func TestNetwork(t *testing.T) {
 	b.gets(t, "at once")
 	b.gets(t, "late")
 
+	n.Repeat(1)
+	a.send(t, b, "twice")
+	n.Repeat(0)
+	a.send(t, b, "once")
+	for _, text := range []string{"twice", "twice", "once"} {
+		b.gets(t, text)
+	}
+
 	n.Delay(time.Second, 1100*time.Millisecond)
 	a.send(t, b, "under way when the network splits")
 	n.Split(a.port)
