@@ -52,7 +52,7 @@ func group(tb testing.TB, c failover.Config) *failover.Group {
 
 // guarded returns the policies of failsafe-go that do what a Group does: retry with
 // a budget, and within it a breaker with the rule of package breaker. Its breaker of
-// consecutive failures is an eighth cheaper for a whole call and counts no ratio.
+// consecutive failures is a tenth cheaper for a whole call and counts no ratio.
 func guarded[R any](retries retrypolicy.Builder[R], failure func(R, error) bool) []failsafe.Policy[R] {
 	b := circuitbreaker.NewBuilder[R]().WithFailureRateThreshold(.5, 20, 10*time.Second).WithDelay(10 * time.Second)
 	if failure != nil {
