@@ -1,0 +1,108 @@
+package world
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+)
+
+// Path is one member's way to a server: a TCP proxy that passes nothing on while it
+// is broken. What is under way is kept, as by a network that loses packets, unless
+// the side that sent it has closed the connection by then.
+type Path struct {
+	Addr   string
+	to     string
+	broken func() bool
+
+	listener net.Listener
+	ctx      context.Context //nolint:containedctx // ends with Close, no call's
+	cancel   context.CancelFunc
+	running  sync.WaitGroup
+}
+
+// NewPath starts a path to an address.
+func NewPath(to string, broken func() bool) (*Path, error) {
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	p := &Path{Addr: l.Addr().String(), to: to, broken: broken, listener: l}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.running.Go(p.accept)
+	return p, nil
+}
+
+// Close ends the path and all its connections.
+func (p *Path) Close() {
+	p.cancel()
+	_ = p.listener.Close()
+	p.running.Wait()
+}
+
+func (p *Path) accept() {
+	for {
+		in, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		p.running.Go(func() { p.join(in) })
+	}
+}
+
+// join copies both ways until one side closes.
+func (p *Path) join(in net.Conn) {
+	ctx, cancel := context.WithCancel(p.ctx)
+	defer cancel()
+	out, err := (&net.Dialer{}).DialContext(ctx, "tcp", p.to)
+	if err != nil {
+		_ = in.Close()
+		return
+	}
+	stop := context.AfterFunc(ctx, func() { _ = in.Close(); _ = out.Close() })
+	defer stop()
+	var ways sync.WaitGroup
+	for _, way := range [][2]net.Conn{{in, out}, {out, in}} {
+		held := make(chan []byte, 256)
+		ways.Go(func() { defer cancel(); read(ctx, way[0], held) })
+		ways.Go(func() { defer cancel(); p.write(ctx, way[1], held) })
+	}
+	ways.Wait()
+}
+
+// read goes on reading while nothing is passed on, to see that a side has gone.
+func read(ctx context.Context, from net.Conn, held chan<- []byte) {
+	for {
+		b := make([]byte, 4096)
+		n, err := from.Read(b)
+		if err != nil {
+			return
+		}
+		select {
+		case held <- b[:n]:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (p *Path) write(ctx context.Context, to net.Conn, held <-chan []byte) {
+	for {
+		var b []byte
+		select {
+		case b = <-held:
+		case <-ctx.Done():
+			return
+		}
+		for p.broken() {
+			select {
+			case <-time.After(20 * time.Millisecond):
+			case <-ctx.Done():
+				return
+			}
+		}
+		if _, err := to.Write(b); err != nil {
+			return
+		}
+	}
+}
