@@ -63,9 +63,9 @@ func (p *Path) join(in net.Conn) {
 	defer stop()
 	var ways sync.WaitGroup
 	for _, way := range [][2]net.Conn{{in, out}, {out, in}} {
-		held := make(chan []byte, 256)
-		ways.Go(func() { defer cancel(); read(ctx, way[0], held) })
-		ways.Go(func() { defer cancel(); p.write(ctx, way[1], held) })
+		held, gone := make(chan []byte, 256), make(chan struct{})
+		ways.Go(func() { defer close(held); defer close(gone); read(ctx, way[0], held) })
+		ways.Go(func() { defer cancel(); p.write(ctx, way[1], held, gone) })
 	}
 	ways.Wait()
 }
@@ -86,17 +86,13 @@ func read(ctx context.Context, from net.Conn, held chan<- []byte) {
 	}
 }
 
-func (p *Path) write(ctx context.Context, to net.Conn, held <-chan []byte) {
-	for {
-		var b []byte
-		select {
-		case b = <-held:
-		case <-ctx.Done():
-			return
-		}
+func (p *Path) write(ctx context.Context, to net.Conn, held <-chan []byte, gone <-chan struct{}) {
+	for b := range held {
 		for p.broken() {
 			select {
 			case <-time.After(20 * time.Millisecond):
+			case <-gone:
+				return
 			case <-ctx.Done():
 				return
 			}
