@@ -140,12 +140,27 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	for _, s := range o.scenarios {
 		plans = append(plans, o.plan(s))
 	}
-	p := newProgress(stderr, plans, o.quiet)
-	var reports []Report
+	var file *os.File
+	if o.html != "" { // now, and not when all is over
+		var err error
+		if file, err = os.Create(o.html); err != nil {
+			return err
+		}
+	}
+	reports, err := o.incidents(ctx, plans, stdout, newProgress(stderr, plans, o.quiet))
+	if file != nil {
+		err = errors.Join(err, page(file, reports, o.strategies), file.Close())
+	}
+	return err
+}
+
+// incidents runs the scenarios one after the other, and tells of each. With an error
+// it returns those that are over.
+func (o *options) incidents(ctx context.Context, plans []world.Plan, stdout io.Writer, p *progress) (reports []Report, err error) {
 	for i := range plans {
 		r, err := incident(ctx, &plans[i], o.protocol, o.strategies, p)
 		if err != nil {
-			return err
+			return reports, err
 		}
 		p.next()
 		reports = append(reports, *r)
@@ -155,15 +170,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			err = r.table(stdout)
 		}
 		if err != nil {
-			return err
+			return reports, err
 		}
 	}
-	if o.html == "" {
-		return nil
-	}
-	f, err := os.Create(o.html)
-	if err != nil {
-		return err
-	}
-	return errors.Join(page(f, reports, o.strategies), f.Close())
+	return reports, nil
 }

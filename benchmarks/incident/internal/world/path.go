@@ -16,7 +16,6 @@ type Path struct {
 	broken func() bool
 
 	listener net.Listener
-	ctx      context.Context //nolint:containedctx // ends with Close, no call's
 	cancel   context.CancelFunc
 	running  sync.WaitGroup
 }
@@ -27,9 +26,9 @@ func NewPath(to string, broken func() bool) (*Path, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Path{Addr: l.Addr().String(), to: to, broken: broken, listener: l}
-	p.ctx, p.cancel = context.WithCancel(context.Background())
-	p.running.Go(p.accept)
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &Path{Addr: l.Addr().String(), to: to, broken: broken, listener: l, cancel: cancel}
+	p.running.Go(func() { p.accept(ctx) })
 	return p, nil
 }
 
@@ -40,19 +39,19 @@ func (p *Path) Close() {
 	p.running.Wait()
 }
 
-func (p *Path) accept() {
+func (p *Path) accept(ctx context.Context) {
 	for {
 		in, err := p.listener.Accept()
 		if err != nil {
 			return
 		}
-		p.running.Go(func() { p.join(in) })
+		p.running.Go(func() { p.join(ctx, in) })
 	}
 }
 
 // join copies both ways until one side closes.
-func (p *Path) join(in net.Conn) {
-	ctx, cancel := context.WithCancel(p.ctx)
+func (p *Path) join(ctx context.Context, in net.Conn) {
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	out, err := (&net.Dialer{}).DialContext(ctx, "tcp", p.to)
 	if err != nil {
