@@ -123,14 +123,14 @@ func TestOutput(t *testing.T) {
 	html := filepath.Join(t.TempDir(), "report.html")
 	var out, told bytes.Buffer
 	args := []string{
-		"-json", "-scenario", "F1b,S10", "-protocol", "grpc", "-strategy", "none," + ways.OursRPC, "-members", "4",
+		"-json", "-scenario", "F1r,S10", "-protocol", "grpc", "-strategy", "none," + ways.OursRPC, "-members", "4",
 		"-capacity", "40", "-warm", "2s", "-scale", ".2", "-html", html,
 	}
 	if err := run(t.Context(), args, &out, &told); err != nil {
 		t.Fatal(err)
 	}
 	d := json.NewDecoder(&out)
-	for _, id := range []string{"F1b", "S10"} {
+	for _, id := range []string{"F1r", "S10"} {
 		var r map[string]any
 		if err := d.Decode(&r); err != nil || r["scenario"] != id {
 			t.Fatalf("the object is %v, %v", r, err)
@@ -145,7 +145,7 @@ func TestOutput(t *testing.T) {
 			}
 		}
 	}
-	if b, err := os.ReadFile(html); err != nil || !bytes.Contains(b, []byte("zone A is a black hole")) {
+	if b, err := os.ReadFile(html); err != nil || !bytes.Contains(b, []byte("zone A refuses")) {
 		t.Errorf("no page: %v", err)
 	}
 	if !strings.Contains(told.String(), "left") {
