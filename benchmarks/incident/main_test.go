@@ -147,6 +147,8 @@ func TestOutput(t *testing.T) {
 	}
 	if b, err := os.ReadFile(html); err != nil || !bytes.Contains(b, []byte("zone A refuses")) {
 		t.Errorf("no page: %v", err)
+	} else if !bytes.Contains(b, []byte("all times x 0.2")) {
+		t.Error("the page does not say how it was scaled")
 	}
 	if !strings.Contains(told.String(), "left") {
 		t.Errorf("progress tells no time left: %q", told.String())

@@ -19,6 +19,7 @@ type Report struct {
 	Protocol string      `json:"protocol"`
 	Members  int         `json:"members"`
 	Seed     uint64      `json:"seed"`
+	Scale    float64     `json:"scale"` // by what the title's times were multiplied
 	Capacity []float64   `json:"capacity"` // by zone, requests a second
 	Onset    float64     `json:"onset_s"`
 	End      float64     `json:"end_s"`     // of the fault
@@ -72,7 +73,7 @@ const settled = 10 * time.Second
 func (b *lab) report(protocol string) *Report {
 	p := b.plan
 	r := &Report{
-		Scenario: p.ID, Title: p.Title, Protocol: protocol, Members: p.Members, Seed: p.Seed, Zoned: p.Zoned,
+		Scenario: p.ID, Title: p.Title, Protocol: protocol, Members: p.Members, Seed: p.Seed, Scale: p.Scale, Zoned: p.Zoned,
 		Onset: p.Onset.Seconds(), End: p.End().Seconds(), Traffic: p.Traffic().Seconds(), Step: sampled.Seconds(),
 	}
 	bins := int((p.Traffic() + sampled - 1) / sampled)

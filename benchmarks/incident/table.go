@@ -40,7 +40,11 @@ func (r *Report) row(x *Result) []string {
 
 // Heading names the scenario.
 func (r *Report) Heading() string {
-	return r.Scenario + ": " + r.Title
+	s := r.Scenario + ": " + r.Title
+	if r.Scale != 0 && r.Scale != 1 {
+		s += fmt.Sprintf(" (all times x %g)", r.Scale)
+	}
+	return s
 }
 
 // Measured says how the run was made and how late it was.

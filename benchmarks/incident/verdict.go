@@ -49,7 +49,7 @@ func verdict(r *Report) string {
 	}
 	s := fmt.Sprintf("Most calls succeeded with %s (%.2f). ", join(good), most)
 	if math.IsInf(first, 1) {
-		s += "Nobody recovered."
+		s += "Nobody recovered before the run ended."
 	} else {
 		s += fmt.Sprintf("The first to recover, %.1f s after the fault: %s.", first, join(quick))
 	}

@@ -31,6 +31,7 @@ type Scenario struct {
 	Short     bool          // a queue of a tenth of a second that refuses, else a deep one
 	Path      bool          // the first member's own path is broken
 	Surge     float64       // demand in the fault, as a share of the capacity; 0: as ever
+	Scale     float64       // by what the times that the title tells were multiplied; 0: not at all
 
 	at func(t time.Duration) State // zone A, t from the onset; asked within the fault only
 }
@@ -142,6 +143,7 @@ func (s Scenario) Scaled(by float64) Scenario {
 	if at != nil {
 		s.at = func(t time.Duration) State { return at(time.Duration(float64(t) / by)) }
 	}
+	s.Scale = by
 	s.Fault = time.Duration(float64(s.Fault) * by)
 	s.After = time.Duration(float64(s.After) * by)
 	return s
