@@ -19,7 +19,7 @@ type Report struct {
 	Protocol string      `json:"protocol"`
 	Members  int         `json:"members"`
 	Seed     uint64      `json:"seed"`
-	Scale    float64     `json:"scale"` // by what the title's times were multiplied
+	Scale    float64     `json:"scale"`    // by what the title's times were multiplied
 	Capacity []float64   `json:"capacity"` // by zone, requests a second
 	Onset    float64     `json:"onset_s"`
 	End      float64     `json:"end_s"`     // of the fault
