@@ -101,7 +101,7 @@ export function show(s, extra) {
   facts(s, extra)
   services(s, extra)
   decisions(s)
-  rest(s)
+  rest(s, extra)
 }
 
 // now is what is wrong, the worst first.
@@ -279,7 +279,7 @@ function write(list) {
   }), "None so far.")
 }
 
-function rest(s) {
+function rest(s, extra) {
   const h = s.health
   overrides.list(s)
   const apart = h.disagreements ?? []
