@@ -119,6 +119,9 @@ func (c *Cluster) CoordService(name string) *coord.Service {
 		s = coord.NewService(name)
 		s.WakeForLoans(c.wakeForLoans)
 		s.BeginWith(func(ep *coord.Endpoint) coord.Advice {
+			if c.isClosed() { // nobody would end it
+				return *ep.Advice()
+			}
 			var u under
 			orders := coord.OrdersOn(c.orders.active(), name, ep.Name())
 			return u.enforce(coord.Now(), *ep.Advice(), orders).Numbered(ep.Advice())

@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"cmp"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -287,11 +288,14 @@ func (d *driver) publish(now time.Duration, a node.Advice) {
 
 // resign puts local rules back in force: nobody will renew any advice.
 func (d *driver) resign() {
-	for _, s := range d.order {
-		s.svc.OpenLoans(false)
-		for _, u := range s.endpoints {
-			was := u.ep.Advice()
-			u.ep.Publish(coord.Advice{Phi: coord.PhiFull, Thr: was.Thr}.Numbered(was))
+	d.c.mu.Lock()
+	services := slices.Collect(maps.Values(d.c.services)) // those of the last tick, too
+	d.c.mu.Unlock()
+	for _, s := range services {
+		s.OpenLoans(false)
+		for _, ep := range s.Endpoints() {
+			was := ep.Advice()
+			ep.Publish(coord.Advice{Phi: coord.PhiFull, Thr: was.Thr}.Numbered(was))
 		}
 	}
 }

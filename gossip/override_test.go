@@ -278,3 +278,31 @@ func TestReopened(t *testing.T) {
 		well = dimmed // what the cluster says when the next freeze comes
 	}
 }
+
+// TestOrdersEndWithTheCluster: after Close local rules are in force, also for an endpoint
+// that nobody had looked at yet, and for one that comes later.
+func TestOrdersEndWithTheCluster(t *testing.T) {
+	k, operators := operator(1)
+	m := join(t, Config{Operators: operators})
+	o := anOrder(ForceOpen)
+	o.Endpoint = ""
+	if _, err := m.PlaceOverride(signed(t, k, o)); err != nil {
+		t.Fatal(err)
+	}
+	svc := m.CoordService("payments")
+	eu := svc.Endpoint("eu")
+	if eu.Advice().Phi != 0 {
+		t.Errorf("begins with %+v", eu.Advice())
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []*coord.Endpoint{eu, svc.Endpoint("us")} {
+		if a := e.Advice(); a.InForce() || a.Phi != coord.PhiFull || a.Override != nil {
+			t.Errorf("%s: %+v", e.Name(), a)
+		}
+	}
+	if _, err := m.PlaceOverride(signed(t, k, anOrder(Freeze))); err == nil {
+		t.Error("a closed cluster takes orders")
+	}
+}

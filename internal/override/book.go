@@ -155,25 +155,34 @@ func (b *Book) take(now time.Time, signed []byte) (o *coord.Override, news bool,
 	return o, true, nil
 }
 
-// room makes room for one more, of those in force or of those that have ended: of these
-// the one that can soonest do no harm any more makes way.
+// room makes room for one more, of those in force, of which there may be none, or of those
+// that have ended.
 func (b *Book) room(now time.Time, over bool) bool {
-	n, first := 0, ""
-	for id, e := range b.held {
-		if e.ended(now) != over {
-			continue
-		}
-		if n++; first == "" || e.until.Before(b.held[first].until) || e.until.Equal(b.held[first].until) && id < first {
-			first = id
-		}
-	}
-	if n < MaxHeld {
+	if over {
+		b.trim(now, MaxHeld-1)
 		return true
 	}
-	if over {
-		delete(b.held, first)
+	return len(b.Active(now)) < MaxHeld
+}
+
+// trim leaves at most so many of those that have ended: the ones that can soonest do no
+// harm any more make way.
+func (b *Book) trim(now time.Time, most int) {
+	var ended []entry
+	for _, e := range b.held {
+		if e.ended(now) {
+			ended = append(ended, e)
+		}
 	}
-	return over
+	if len(ended) <= most {
+		return
+	}
+	slices.SortFunc(ended, func(a, b entry) int {
+		return cmp.Or(a.until.Compare(b.until), strings.Compare(a.order.ID, b.order.ID))
+	})
+	for _, e := range ended[:len(ended)-most] {
+		delete(b.held, e.order.ID)
+	}
 }
 
 // newer is a total order, so that all members come to hold the same, whatever comes
@@ -188,13 +197,15 @@ func newer(o *coord.Override, signed []byte, was entry) bool {
 	return bytes.Compare(signed, was.signed) > 0
 }
 
-// Forget forgets what could not be in force by any clock.
+// Forget forgets what could not be in force by any clock, and of what has ended what is
+// beyond MaxHeld.
 func (b *Book) Forget(now time.Time) {
 	for id, e := range b.held {
 		if now.After(e.until) {
 			delete(b.held, id)
 		}
 	}
+	b.trim(now, MaxHeld)
 }
 
 // Active returns the overrides in force, those issued last first.

@@ -252,6 +252,27 @@ func TestRoom(t *testing.T) {
 	}
 }
 
+// TestBounded: however many orders have come and gone, no more is held.
+func TestBounded(t *testing.T) {
+	b := NewBook("shop", []ed25519.PublicKey{public(1)})
+	at := now
+	for range 4 {
+		for i := range MaxHeld {
+			o := order()
+			o.Service, o.Issued, o.Expires = fmt.Sprint("service-", i), at, at.Add(time.Minute)
+			if _, _, err := b.Take(at, sign(t, key(1), o)); err != nil {
+				t.Fatalf("number %d: %v", i, err)
+			}
+		}
+		if at = at.Add(10 * time.Minute); len(b.Active(at)) != 0 {
+			t.Fatal("in force for ever")
+		}
+		if b.Forget(at); len(b.held) > MaxHeld || len(b.Signed()) > 2*MaxHeld {
+			t.Fatalf("%d are held", len(b.held))
+		}
+	}
+}
+
 // TestPaced: however many come, few signatures are looked at; then orders are heard again.
 func TestPaced(t *testing.T) {
 	b := NewBook("shop", []ed25519.PublicKey{public(1)})
