@@ -20,7 +20,9 @@ func TestGossipSplits(t *testing.T) {
 	}
 	s := defaults()
 	s.capacity, s.demand = [2]float64{600, 400}, [2]float64{480, 200} // enough for chance to matter little
-	s.warm, s.down, s.cold, s.after = 8*time.Second, 35*time.Second, time.Second, time.Second
+	// Members hear of endpoints that they do not call once in ten seconds: whoever is cut off
+	// before knows too little of what b's own users want.
+	s.warm, s.down, s.cold, s.after = 16*time.Second, 35*time.Second, time.Second, time.Second
 	const splitFor = 16 * time.Second
 
 	network := faulty.New(1)
@@ -59,14 +61,9 @@ func TestGossipSplits(t *testing.T) {
 			t.Errorf("%s: b had up to %.2f of its capacity in 5 s, %.2f in 1 s, and of its own users' calls %.3f succeeded", p.Name, p.LoadB5, p.LoadB1, p.B.Goodput)
 		}
 	}
-	// Wanted is .1 a second. In one run of four a member's chance is seen to go from a half
-	// of what stewards of half the members had it at to all of that at once, which is open;
-	// what comes to b is bounded above all the same.
-	if saw.rose > .1*1.2*(1+2*saw.late.Seconds()) {
-		t.Logf("above what all of a's demand may use of b's spare, the spill rose by %.3f a second, with ticks up to %v late", saw.rose, saw.late)
-	}
-	if saw.rose > .6 {
-		t.Errorf("above what all of a's demand may use of b's spare, the spill rose by %.3f a second", saw.rose)
+	// What a member that was late has had to wait with shows all at once.
+	if most := .1 * 1.2 * (1 + 2*saw.late.Seconds()); saw.rose > most {
+		t.Errorf("above what all of a's demand may use of b's spare, the spill rose by %.3f a second, with ticks up to %v late; it may by %.3f", saw.rose, saw.late, most)
 	}
 }
 
